@@ -1,0 +1,98 @@
+"""The Snapshot: everything the data plane is to do, as one frozen value.
+
+Every source of configuration ends in a Snapshot, and a change is always a pair of them.  Equality is by
+value, so a plan is a comparison.  Nothing here does I/O or imports another part of fastnlb.
+Units: seconds for every timeout, bytes for PEM text (already read: a worker opens no file).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TCPSSL = "TCPSSL"
+TCP = "TCP"
+DEFAULT_SECURITY_POLICY = "tls_cipher_policy_1_2_strict_with_1_3"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate chain (leaf first) and its private key, both PEM; known to belong together."""
+
+    name: str
+    chain_pem: bytes
+    key_pem: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityPolicy:
+    """TLS versions (oldest first), cipher names in server preference order, and key-exchange groups."""
+
+    name: str
+    tls_versions: tuple[str, ...]
+    ciphers: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One backend: a literal IPv4 or IPv6 address and a port 1..65535; weight 0..100, 0 = no new connections."""
+
+    address: str
+    port: int
+    weight: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """Servers that answer for one service, and the scheduler that chooses between them."""
+
+    name: str
+    servers: tuple[Server, ...]
+    scheduler: str = "wrr"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address and port to accept on, and what becomes of a connection accepted there."""
+
+    name: str
+    protocol: str
+    address: str
+    port: int
+    server_group: str
+    certificate: str | None = None
+    security_policy: str = DEFAULT_SECURITY_POLICY
+    idle_timeout: int = 900
+    handshake_timeout: int = 10
+    connect_timeout: int = 5
+    enabled: bool = True
+    tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def terminates_tls(self) -> bool:
+        return self.protocol == TCPSSL
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole desired state; names are unique within a kind and every reference in it resolves."""
+
+    listeners: tuple[Listener, ...] = ()
+    server_groups: tuple[ServerGroup, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    security_policies: tuple[SecurityPolicy, ...] = ()
+
+    def active_listeners(self) -> tuple[Listener, ...]:
+        """The listeners that accept connections: those not stopped with `enabled: false`."""
+        return tuple(listener for listener in self.listeners if listener.enabled)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the daemon itself runs; fixed for its life.  `workers` is 1 or more, already resolved from `auto`."""
+
+    workers: int = 1
+    run_dir: str | None = None
+    shutdown_timeout: int = 30
+    log_level: str = "info"
+    log_format: str = "console"
