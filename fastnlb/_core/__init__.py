@@ -1,0 +1,1 @@
+"""The data plane.  Only fastnlb.worker imports it; README.md in this folder is the contract."""

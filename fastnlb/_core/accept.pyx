@@ -1,0 +1,93 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
+# See accept.pxd for the contract.
+
+from libc.stdint cimport uint32_t
+
+from .conn cimport conn_open
+from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES
+from .defs cimport NOTICE_DESCRIPTORS, NOTICE_RESUMED, Acceptor, Core
+from .poller cimport POLL_ACCEPTOR, poll_add_level, poll_key, poll_remove
+from .sys cimport (EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
+                   close, errno)
+
+cdef enum:
+    ACCEPTS_PER_TURN = 32      # a storm of connections must not hold up running relays
+    ACCEPTS_AT_END = 65536     # a stopped listener serves its queue, but not for ever
+    PAUSE_MS = 100             # the least time accepting stays paused
+
+
+cdef uint32_t _room(Core* k) noexcept nogil:
+    """How many more connections the descriptor limit has room for."""
+    cdef uint32_t needed = 2 * k.slab.live
+    return (k.descriptor_limit - needed) // 2 if k.descriptor_limit > needed else 0
+
+
+cdef void accept_some(Core* k, Acceptor* acceptor) noexcept nogil:
+    """Accept a batch; the socket is level-triggered, so what is left is reported again."""
+    _accept(k, acceptor, ACCEPTS_PER_TURN)
+
+
+cdef void accept_all(Core* k, Acceptor* acceptor) noexcept nogil:
+    """Accept until the queue is empty: closing the socket would reset what still waits there."""
+    _accept(k, acceptor, ACCEPTS_AT_END)
+
+
+cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
+    cdef int fd
+    while most > 0:
+        most -= 1
+        if _room(k) == 0:
+            _pause(k)
+            return
+        fd = accept4(acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd >= 0:
+            conn_open(k, acceptor.listener, fd)
+        elif errno == EAGAIN:
+            return
+        elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
+            _pause(k)
+            return
+        elif errno != EINTR and errno != ECONNABORTED:
+            k.count[<int> N_ACCEPT_ERRORS] += 1
+            return
+
+
+cdef void _pause(Core* k) noexcept nogil:
+    cdef uint32_t i
+    if k.paused:
+        return
+    k.paused = 1
+    k.resume_ms = k.now_ms + PAUSE_MS
+    k.notice = NOTICE_DESCRIPTORS
+    k.count[<int> N_ACCEPT_PAUSES] += 1
+    for i in range(k.acceptor_count):
+        if k.acceptors[i].fd >= 0:
+            poll_remove(k.epfd, k.acceptors[i].fd)
+
+
+cdef void accept_resume(Core* k) noexcept nogil:
+    """Go on accepting once a sixteenth of the limit is free, so that it does not stop again at once."""
+    cdef uint32_t i
+    if k.now_ms < k.resume_ms or _room(k) < k.descriptor_limit // 32 + 1:
+        return
+    k.paused = 0
+    k.notice = NOTICE_RESUMED
+    for i in range(k.acceptor_count):
+        if k.acceptors[i].fd >= 0:
+            poll_add_level(k.epfd, k.acceptors[i].fd, poll_key(POLL_ACCEPTOR, False, 0, i))
+
+
+cdef bint acceptor_start(Core* k, Acceptor* acceptor) noexcept nogil:
+    if k.paused:
+        return True
+    return poll_add_level(k.epfd, acceptor.fd, poll_key(POLL_ACCEPTOR, False, 0, <uint32_t> (acceptor - k.acceptors)))
+
+
+cdef void acceptor_stop(Core* k, Acceptor* acceptor) noexcept nogil:
+    """Serve what waits in the queue, then let go of the socket."""
+    if acceptor.fd < 0:
+        return
+    accept_all(k, acceptor)
+    poll_remove(k.epfd, acceptor.fd)
+    close(acceptor.fd)
+    acceptor.fd = -1

@@ -1,0 +1,376 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
+# See conn.pxd for the contract and defs.pxd for the diagram.
+
+from libc.stdint cimport uint8_t, uint64_t
+
+from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_CLEAN, N_CLOSED_IDLE, N_CLOSED_MEMORY,
+                        N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CLOSED_HANDSHAKE, N_CLOSED_REFUSED, N_CONNECTIONS,
+                        N_CONNECTS_FAILED, N_HANDSHAKES, N_HANDSHAKES_ABORTED, N_HANDSHAKES_FAILED,
+                        N_HANDSHAKES_RESUMED, N_HANDSHAKES_TIMED_OUT, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
+from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_RELAY,
+                    CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT,
+                    FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NO_SERVER, FAULT_NONE,
+                    FAULT_RESET, FAULT_SHUTDOWN, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE, QUEUE_NONE,
+                    QUEUE_READY, STEP_FAULT, STEP_MOVED, Conn, Core, Flow, Half, Step)
+from .dial cimport dial_next, dial_succeeded
+from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
+from .plain cimport plain_xport
+from .poller cimport POLL_CONN, poll_add_conn, poll_key
+from .queue cimport queue_push, queue_remove
+from .relay cimport flow_drain, flow_drop, flow_pump
+from .slab cimport slab_give, slab_take
+from .sys cimport CORE_ASSERT, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, close
+from .tls cimport tls_free, tls_handshake, tls_open, tls_xport
+from .wheel cimport wheel_arm, wheel_cancel
+
+cdef enum:
+    RELAY_BYTES = 262144       # bytes each way that one connection may move in one turn
+    LINGER_MS = 2000           # how long a peer may take to end its stream after ours has ended
+    FIRST_DRAIN_WAIT_MS = 64   # DRAIN looks again after this, then twice as long each time
+    LAST_DRAIN_WAIT_MS = 1024
+    TLS1_3_VERSION = 0x0304
+
+
+# --- states ----------------------------------------------------------------------------------------------------
+
+cdef uint8_t _follows[CONN_STATES][CONN_STATES]
+_follows[<int> CONN_FREE][<int> CONN_ACCEPT] = 1
+_follows[<int> CONN_ACCEPT][<int> CONN_HANDSHAKE] = 1
+_follows[<int> CONN_ACCEPT][<int> CONN_CONNECT] = 1
+_follows[<int> CONN_ACCEPT][<int> CONN_CLOSED] = 1
+_follows[<int> CONN_HANDSHAKE][<int> CONN_CONNECT] = 1
+_follows[<int> CONN_HANDSHAKE][<int> CONN_DRAIN] = 1
+_follows[<int> CONN_HANDSHAKE][<int> CONN_CLOSED] = 1
+_follows[<int> CONN_CONNECT][<int> CONN_RELAY] = 1
+_follows[<int> CONN_CONNECT][<int> CONN_DRAIN] = 1
+_follows[<int> CONN_CONNECT][<int> CONN_CLOSED] = 1
+_follows[<int> CONN_RELAY][<int> CONN_DRAIN] = 1
+_follows[<int> CONN_RELAY][<int> CONN_CLOSED] = 1
+_follows[<int> CONN_DRAIN][<int> CONN_CLOSED] = 1
+
+
+cdef bint conn_may_follow(int state, int following) noexcept nogil:
+    return _follows[state][following]
+
+
+cdef void _set_state(Conn* c, int state) noexcept nogil:
+    CORE_ASSERT(_follows[c.state][state])
+    c.state = <uint8_t> state
+
+
+cdef void conn_advance(Core* k, Conn* c) noexcept nogil:
+    """Do all that can be done now."""
+    if c.state == CONN_RELAY:
+        _relay(k, c)
+    elif c.state == CONN_HANDSHAKE:
+        _handshake(k, c)
+    elif c.state == CONN_CONNECT:
+        _connect(k, c)
+    elif c.state == CONN_DRAIN:
+        _drain(k, c)
+    else:
+        CORE_ASSERT(c.state == CONN_CLOSED)
+
+
+# --- events ----------------------------------------------------------------------------------------------------
+
+cdef void conn_event(Core* k, Conn* c, bint server_side, uint32_t events) noexcept nogil:
+    cdef Half* half = &c.server_half if server_side else &c.client
+    if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+        half.readable = 1
+    if events & (EPOLLOUT | EPOLLHUP | EPOLLERR):
+        half.writable = 1
+    if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+        half.hung_up = 1
+    if c.state == CONN_HANDSHAKE:
+        # The first EPOLLOUT only says that the socket is new: no work, and no TLS object for a silent client.
+        if half.readable or half.unflushed:
+            queue_push(&k.handshakes, c, QUEUE_HANDSHAKE)
+    elif c.state == CONN_CONNECT and not server_side:
+        if events & (EPOLLERR | EPOLLHUP):
+            conn_abort(k, c, FAULT_RESET)
+    else:
+        conn_advance(k, c)
+
+
+cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
+    """The connection's timer fired."""
+    if c.state == CONN_RELAY:
+        # Moving bytes does not touch the timer: it looks here whether it is due at all.
+        if c.active_ms + c.listener.idle_ms > k.now_ms:
+            wheel_arm(&k.wheel, &c.timer, c.active_ms + c.listener.idle_ms)
+        else:
+            conn_end(k, c, FAULT_IDLE)
+    elif c.state == CONN_DRAIN:
+        if k.now_ms >= c.deadline_ms:
+            conn_abort(k, c, c.fault)
+        else:
+            _drain(k, c)
+    elif c.state == CONN_CONNECT:
+        k.count[<int> N_CONNECTS_FAILED] += 1
+        _dial(k, c, FAULT_CONNECT_TIMEOUT)
+    elif c.state == CONN_HANDSHAKE:
+        k.count[<int> N_HANDSHAKES_TIMED_OUT] += 1
+        conn_abort(k, c, FAULT_HANDSHAKE_TIMEOUT)
+
+
+# --- ACCEPT, HANDSHAKE, CONNECT --------------------------------------------------------------------------------
+
+cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
+    """Take over a freshly accepted descriptor."""
+    cdef Conn* c = slab_take(&k.slab)
+    if c == NULL:
+        k.count[<int> N_CLOSED_MEMORY] += 1
+        close(fd)
+        return
+    _set_state(c, CONN_ACCEPT)
+    k.count[<int> N_ACCEPTED] += 1
+    k.count[<int> N_CONNECTIONS] += 1
+    c.table = k.table
+    c.table.refs += 1
+    c.listener = &k.table.listeners[listener]
+    c.server_half.fd = -1
+    half_adopt(k, &c.client, fd)
+    c.client.writable = 1
+    if not poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, False, c.generation, c.slot)):
+        conn_abort(k, c, FAULT_MEMORY)
+    elif c.listener.context == NULL:
+        c.client.xport = plain_xport()
+        _dial(k, c, FAULT_CONNECT)
+    else:
+        c.client.xport = tls_xport()
+        _set_state(c, CONN_HANDSHAKE)
+        wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.handshake_ms)
+
+
+cdef void _handshake(Core* k, Conn* c) noexcept nogil:
+    cdef Step step
+    if c.client.ssl == NULL and not tls_open(k, &c.client, c.listener.context):
+        conn_abort(k, c, FAULT_MEMORY)
+        return
+    step = tls_handshake(k, &c.client)
+    if step == STEP_MOVED:
+        _count_handshake(k, c)
+        _dial(k, c, FAULT_CONNECT)
+    elif step == STEP_FAULT:
+        _handshake_failed(k, c)
+
+
+cdef void _count_handshake(Core* k, Conn* c) noexcept nogil:
+    k.count[<int> N_HANDSHAKES] += 1
+    if k.tls.SSL_version(c.client.ssl) == TLS1_3_VERSION:
+        k.count[<int> N_HANDSHAKES_TLS13] += 1
+    else:
+        k.count[<int> N_HANDSHAKES_TLS12] += 1
+    if k.tls.SSL_session_reused(c.client.ssl):
+        k.count[<int> N_HANDSHAKES_RESUMED] += 1
+
+
+cdef void _handshake_failed(Core* k, Conn* c) noexcept nogil:
+    cdef int fault = c.client.fault
+    if fault != FAULT_TLS:
+        if fault == FAULT_ABORTED:
+            k.count[<int> N_HANDSHAKES_ABORTED] += 1
+        conn_abort(k, c, fault)
+        return
+    k.count[<int> N_HANDSHAKES_FAILED] += 1
+    # The alert must arrive: a close with unread bytes would send an RST that overtakes it.
+    c.fault = FAULT_HANDSHAKE
+    c.client.ending = END_LINGER
+    _enter_drain(k, c)
+
+
+cdef void _dial(Core* k, Conn* c, int fault) noexcept nogil:
+    """Connect to the next server; with none left the client is reset for the reason given."""
+    if c.table.groups[c.listener.group].server_count == 0:
+        fault = FAULT_NO_SERVER
+    if dial_next(k, c) == STEP_FAULT:
+        conn_abort(k, c, fault)
+        return
+    if c.state != CONN_CONNECT:
+        _set_state(c, CONN_CONNECT)
+    wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.connect_ms)
+
+
+cdef void _connect(Core* k, Conn* c) noexcept nogil:
+    if not c.server_half.writable:
+        return
+    if not dial_succeeded(k, c):
+        _dial(k, c, FAULT_CONNECT)
+        return
+    _set_state(c, CONN_RELAY)
+    c.active_ms = k.now_ms
+    wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.idle_ms)
+    _relay(k, c)
+
+
+# --- RELAY -----------------------------------------------------------------------------------------------------
+
+cdef void _relay(Core* k, Conn* c) noexcept nogil:
+    cdef uint64_t up_before = c.up.bytes, down_before = c.down.bytes
+    cdef uint64_t up_budget = RELAY_BYTES, down_budget = RELAY_BYTES
+    cdef Step up = flow_pump(k, &c.up, &c.client, &c.server_half, &up_budget)
+    cdef Step down = flow_pump(k, &c.down, &c.server_half, &c.client, &down_budget)
+    if c.up.bytes != up_before or c.down.bytes != down_before:
+        k.count[<int> N_BYTES_UP] += c.up.bytes - up_before
+        k.count[<int> N_BYTES_DOWN] += c.down.bytes - down_before
+        c.active_ms = k.now_ms
+    if up == STEP_FAULT or down == STEP_FAULT:
+        _halves_lost(k, c, up == STEP_FAULT, down == STEP_FAULT)
+    elif _flow_over(&c.up) and _flow_over(&c.down):
+        _relay_over(k, c)
+    elif up == STEP_MOVED or down == STEP_MOVED:
+        queue_push(&k.ready, c, QUEUE_READY)
+
+
+cdef bint _flow_over(Flow* flow) noexcept nogil:
+    return flow.state == FLOW_DONE or flow.state == FLOW_BROKEN
+
+
+cdef void _relay_over(Core* k, Conn* c) noexcept nogil:
+    """Both directions have ended.  A half whose bytes nobody took may still be sending them."""
+    if c.up.state == FLOW_DONE and c.down.state == FLOW_DONE:
+        _finish(k, c)
+        return
+    c.client.ending = END_LINGER if c.down.state == FLOW_DONE else END_CLOSE
+    c.server_half.ending = END_LINGER if c.up.state == FLOW_DONE else END_CLOSE
+    _enter_drain(k, c)
+
+
+cdef void _halves_lost(Core* k, Conn* c, bint client_lost, bint server_lost) noexcept nogil:
+    """Reading a half failed: what it sent before is passed on, then the other half is reset in its turn."""
+    c.fault = c.client.fault if client_lost else c.server_half.fault
+    if client_lost:
+        flow_drop(k, &c.down)
+        c.down.state = FLOW_BROKEN
+        _lose_half(k, &c.client, &c.server_half)
+    if server_lost:
+        flow_drop(k, &c.up)
+        c.up.state = FLOW_BROKEN
+        _lose_half(k, &c.server_half, &c.client)
+    _enter_drain(k, c)
+
+
+cdef void _lose_half(Core* k, Half* lost, Half* other) noexcept nogil:
+    if lost.fault == FAULT_TLS:
+        lost.ending = END_LINGER
+    elif lost.fault == FAULT_MEMORY:
+        lost.ending = END_RESET
+    else:
+        half_close(k, lost)
+    other.ending = END_RESET
+
+
+# --- DRAIN, CLOSED ---------------------------------------------------------------------------------------------
+
+cdef void conn_end(Core* k, Conn* c, int fault) noexcept nogil:
+    """End an established connection from our side: end of stream to both peers, bytes in flight given up."""
+    if c.state != CONN_RELAY:
+        conn_abort(k, c, fault)
+        return
+    c.fault = <uint8_t> fault
+    flow_drop(k, &c.up)
+    flow_drop(k, &c.down)
+    c.client.ending = END_LINGER
+    c.server_half.ending = END_LINGER
+    _enter_drain(k, c)
+
+
+cdef void _enter_drain(Core* k, Conn* c) noexcept nogil:
+    cdef bint owed = c.up.held != NULL or c.down.held != NULL or c.client.unflushed
+    _set_state(c, CONN_DRAIN)
+    if c.queue == QUEUE_READY:
+        queue_remove(&k.ready, c)
+    c.drain_wait_ms = FIRST_DRAIN_WAIT_MS
+    c.deadline_ms = k.now_ms + (c.listener.idle_ms if owed else LINGER_MS)
+    _drain(k, c)
+
+
+cdef void _drain(Core* k, Conn* c) noexcept nogil:
+    if c.up.held != NULL:
+        flow_drain(k, &c.up, &c.server_half)
+    if c.down.held != NULL:
+        flow_drain(k, &c.down, &c.client)
+    _settle(k, &c.client, &c.down)
+    _settle(k, &c.server_half, &c.up)
+    if c.client.fd < 0 and c.server_half.fd < 0:
+        _finish(k, c)
+        return
+    # Nothing tells when the last byte is acknowledged, so DRAIN looks again, less and less often.
+    wheel_arm(&k.wheel, &c.timer, min(k.now_ms + c.drain_wait_ms, c.deadline_ms))
+    c.drain_wait_ms = min(2 * c.drain_wait_ms, <uint32_t> LAST_DRAIN_WAIT_MS)
+
+
+cdef void _settle(Core* k, Half* half, Flow* towards) noexcept nogil:
+    """Close the half as its ending says, once nothing more is owed to it."""
+    if half.fd < 0 or towards.held != NULL:
+        return
+    if half.ending == END_LINGER:
+        if not half.shut and half.xport.shut(k, half) != STEP_MOVED:
+            return
+        if half_discard(k, half):
+            half_close(k, half)
+    elif half.ending == END_RESET:
+        if not half_has_unsent(half):
+            half_reset(k, half)
+    else:
+        half_close(k, half)
+
+
+cdef void conn_abort(Core* k, Conn* c, int fault) noexcept nogil:
+    """End at once: reset whatever is still open."""
+    c.fault = <uint8_t> fault
+    half_reset(k, &c.client)
+    half_reset(k, &c.server_half)
+    _finish(k, c)
+
+
+cdef void _finish(Core* k, Conn* c) noexcept nogil:
+    """Close what is open and leave the connection to conn_reap."""
+    if c.state == CONN_CLOSED:
+        return
+    _set_state(c, CONN_CLOSED)
+    half_close(k, &c.client)
+    half_close(k, &c.server_half)
+    wheel_cancel(&k.wheel, &c.timer)
+    if c.queue == QUEUE_READY:
+        queue_remove(&k.ready, c)
+    elif c.queue == QUEUE_HANDSHAKE:
+        queue_remove(&k.handshakes, c)
+    k.count[_close_counter(c.fault)] += 1
+    k.count[<int> N_CONNECTIONS] -= 1
+    c.reap_next = k.reap
+    k.reap = c
+
+
+cdef int _close_counter(int fault) noexcept nogil:
+    if fault == FAULT_NONE:
+        return N_CLOSED_CLEAN
+    elif fault == FAULT_TLS:
+        return N_CLOSED_TLS
+    elif fault == FAULT_HANDSHAKE or fault == FAULT_ABORTED or fault == FAULT_HANDSHAKE_TIMEOUT:
+        return N_CLOSED_HANDSHAKE
+    elif fault == FAULT_CONNECT or fault == FAULT_CONNECT_TIMEOUT or fault == FAULT_NO_SERVER:
+        return N_CLOSED_REFUSED
+    elif fault == FAULT_IDLE:
+        return N_CLOSED_IDLE
+    elif fault == FAULT_SHUTDOWN:
+        return N_CLOSED_SHUTDOWN
+    elif fault == FAULT_MEMORY:
+        return N_CLOSED_MEMORY
+    else:
+        return N_CLOSED_RESET
+
+
+cdef void conn_reap(Core* k) noexcept nogil:
+    """Free what the turn closed."""
+    cdef Conn* c
+    while k.reap != NULL:
+        c = k.reap
+        k.reap = c.reap_next
+        flow_drop(k, &c.up)
+        flow_drop(k, &c.down)
+        tls_free(k, &c.client)
+        CORE_ASSERT(c.client.fd < 0 and c.server_half.fd < 0 and c.queue == QUEUE_NONE)
+        c.table.refs -= 1
+        slab_give(&k.slab, c)

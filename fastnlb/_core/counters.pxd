@@ -1,0 +1,36 @@
+# Generated from fastnlb/stats/table.py by `python -m fastnlb.stats.generate`; do not edit.
+# Index of each number in a worker's row of the shared counter page.
+
+cdef enum:
+    N_ACCEPTED
+    N_CONNECTIONS
+    N_HANDSHAKES
+    N_HANDSHAKES_RESUMED
+    N_HANDSHAKES_TLS12
+    N_HANDSHAKES_TLS13
+    N_HANDSHAKES_FAILED
+    N_HANDSHAKES_ABORTED
+    N_HANDSHAKES_TIMED_OUT
+    N_CONNECTS
+    N_CONNECTS_FAILED
+    N_BYTES_UP
+    N_BYTES_DOWN
+    N_CLOSED_HANDSHAKE
+    N_CLOSED_REFUSED
+    N_CLOSED_CLEAN
+    N_CLOSED_RESET
+    N_CLOSED_TLS
+    N_CLOSED_IDLE
+    N_CLOSED_SHUTDOWN
+    N_CLOSED_MEMORY
+    N_ACCEPT_PAUSES
+    N_ACCEPT_ERRORS
+    N_PYTHON_RETURNS
+    N_TURNS
+    N_BUFFERS_LENT
+    N_BUFFERS_MADE
+    N_TLS_OBJECTS
+    N_TIMERS
+    N_DESCRIPTORS
+    N_GENERATION
+    N_NUMBERS

@@ -1,0 +1,212 @@
+# Every type of the data plane in one place: read this first.
+#
+#   ACCEPT -> HANDSHAKE -> CONNECT -> RELAY -> DRAIN -> CLOSED
+#        \________________/^     \________________/^
+#     plain TCP listeners skip HANDSHAKE; any state may fall to DRAIN or CLOSED
+#
+# A connection is two equal halves (client, server) and two flows (up: client to server, down: server to client).
+# Only conn.pyx writes Conn.state.  Beside each pointer stands who owns what it points to.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from .pool cimport Buffer, Pool
+from .sys cimport sockaddr_storage, socklen_t
+from .tlsapi cimport TlsApi
+from .wheel cimport Timer, Wheel
+
+cdef enum Step:            # what one attempt at I/O did
+    STEP_MOVED             # progress
+    STEP_WANT_READ         # would block until the descriptor is readable
+    STEP_WANT_WRITE        # would block until the descriptor is writable
+    STEP_EOF               # the peer finished cleanly
+    STEP_FAULT             # half.fault says why
+
+cpdef enum ConnState:
+    CONN_FREE              # the slot is in the slab's free list
+    CONN_ACCEPT            # accepted, nothing done yet
+    CONN_HANDSHAKE         # TLS with the client
+    CONN_CONNECT           # TCP connection to a server under way
+    CONN_RELAY             # bytes both ways
+    CONN_DRAIN             # what is left is flushed; each half ends as its `ending` says
+    CONN_CLOSED            # descriptors closed; waiting to be reaped
+    CONN_STATES            # how many there are
+
+cpdef enum Fault:          # why a half or a connection ended other than by two clean ends of stream
+    FAULT_NONE
+    FAULT_RESET            # the peer reset its connection
+    FAULT_IO               # another socket error
+    FAULT_TLS              # the TLS library refused what the peer sent
+    FAULT_MEMORY           # out of memory
+    FAULT_HANDSHAKE        # the handshake failed
+    FAULT_ABORTED          # the client left during the handshake
+    FAULT_HANDSHAKE_TIMEOUT
+    FAULT_CONNECT          # every server refused or could not be reached
+    FAULT_CONNECT_TIMEOUT
+    FAULT_NO_SERVER        # the server group has no server that may be used
+    FAULT_IDLE             # nothing moved in either direction for the idle timeout
+    FAULT_SHUTDOWN         # the drain deadline of the process
+    FAULTS                 # how many there are
+
+cpdef enum StopReason:     # why Engine.run came back to Python
+    STOP_WATCH             # a watched descriptor is readable
+    STOP_DRAINED           # draining, and the last connection has ended
+    STOP_NOTICE            # Engine.notices() has something to log
+    STOP_FAULT             # the poller failed; the worker must exit
+
+cpdef enum Notice:
+    NOTICE_NONE
+    NOTICE_DESCRIPTORS     # accepting stopped: the descriptor limit is reached
+    NOTICE_RESUMED         # accepting goes on
+
+cdef enum FlowState:
+    FLOW_OPEN              # source may still give bytes
+    FLOW_ENDED             # source has ended; what is held must still be passed on
+    FLOW_DONE              # all passed on, and the end too
+    FLOW_BROKEN            # the destination takes no more
+
+cdef enum Ending:          # how a half is to be closed in DRAIN
+    END_CLOSE              # nothing owed: close
+    END_LINGER             # end of stream sent; read and discard until the peer ends, so that no RST overtakes it
+    END_RESET              # RST, once everything sent before has been acknowledged
+
+cdef enum TlsMode:
+    TLS_NONE
+    TLS_MEMORY             # ciphertext through memory BIOs: fewest system calls for small and upward traffic
+    TLS_DESCRIPTOR         # the library reads and writes the socket: fewest copies for downward bulk
+
+ctypedef Step (*pull_fn)(Core* k, Half* half, char* data, size_t room, size_t* moved) noexcept nogil
+ctypedef Step (*push_fn)(Core* k, Half* half, const char* data, size_t length, size_t* moved) noexcept nogil
+ctypedef Step (*half_fn)(Core* k, Half* half) noexcept nogil
+
+cdef struct Xport:         # the only virtual calls in the core: plain, TLS, or a test's script
+    pull_fn pull           # bytes from the peer; MOVED sets *moved > 0
+    push_fn push           # bytes to the peer; MOVED sets *moved > 0
+    half_fn flush          # pass on what the transport itself holds back
+    half_fn shut           # end of stream to the peer; call again after WANT_*
+    const char* name
+
+cdef struct Half:
+    int fd                 # owned; -1 when closed
+    uint8_t readable       # epoll said so and no read has found it empty since
+    uint8_t writable
+    uint8_t hung_up        # RDHUP, HUP or ERR seen: a short read no longer means "empty"
+    uint8_t unflushed      # the transport holds bytes back: flush before anything else is written
+    uint8_t finished       # read side: the peer's FIN was read
+    uint8_t shut           # write side: our end of stream is out
+    uint8_t spoiled        # a write found the peer gone by reset: its end of stream is not a clean one
+    uint8_t ending         # Ending, in DRAIN
+    uint8_t mode           # TlsMode
+    uint8_t more           # TLS: the record layer may still give plaintext without new ciphertext
+    uint8_t notified       # TLS: close_notify has been written
+    uint8_t fault          # Fault; sticky
+    uint32_t window_in     # TLS: plaintext bytes each way since the mode was last weighed
+    uint32_t window_out
+    const Xport* xport     # borrowed: static
+    void* ssl              # owned: SSL*, freed at reap
+    void* write_bio        # borrowed from ssl; NULL unless TLS_MEMORY
+    Buffer* cipher         # owned: ciphertext under the read BIO that the record layer has not consumed
+    void* script           # tests only; borrowed
+
+cdef struct Flow:
+    Buffer* held           # owned: bytes in flight; NULL when none are
+    uint64_t bytes         # passed on so far
+    uint8_t state          # FlowState
+
+cdef struct Server:
+    sockaddr_storage address
+    socklen_t length
+    int family
+
+cdef struct Group:
+    Server* servers        # owned by the Table
+    uint32_t server_count
+    uint32_t* sequence     # owned by the Table: server numbers in the order to pick, weights already in it
+    uint32_t sequence_length
+    uint32_t cursor
+
+cdef struct Listener:
+    uint32_t group         # index into Table.groups
+    void* context          # borrowed: SSL_CTX*, kept by the worker as long as the table lives; NULL = plain TCP
+    uint32_t handshake_ms
+    uint32_t connect_ms
+    uint32_t idle_ms
+
+cdef struct Table:         # one compiled Snapshot; immutable but for cursors and refs
+    uint64_t generation
+    uint32_t refs          # connections that were accepted under it
+    uint32_t listener_count
+    uint32_t group_count
+    Listener* listeners    # owned
+    Group* groups          # owned
+    Table* next            # retired tables still referenced
+
+cdef struct Acceptor:
+    int fd                 # owned: this worker's copy of the listening socket; -1 = free slot
+    uint32_t listener      # index into the current Table's listeners
+
+cdef struct Conn:
+    Timer timer            # first member: a Timer* from the wheel is the Conn*
+    uint32_t slot
+    uint32_t generation    # grows each time the slot is freed; part of epoll's data, so stale events show
+    uint8_t state          # ConnState; written by conn.pyx only
+    uint8_t fault          # Fault: why the connection ended
+    uint8_t queue          # QueueName it waits in
+    uint8_t attempts       # servers tried so far, at most 255
+    uint32_t server        # index in its group
+    uint32_t drain_wait_ms
+    uint64_t active_ms     # when a byte last moved
+    uint64_t deadline_ms   # DRAIN: when to give up
+    Table* table           # counted in table.refs
+    Listener* listener     # borrowed from table
+    Half client
+    Half server_half
+    Flow up
+    Flow down
+    Conn* queue_next
+    Conn** queue_link
+    Conn* reap_next        # also the slab's free list
+
+cdef enum QueueName:
+    QUEUE_NONE
+    QUEUE_READY            # has work left over from a turn whose budget ran out
+    QUEUE_HANDSHAKE        # has handshake work; served after the relays, a budget's worth a turn
+
+cdef struct Queue:
+    Conn* first
+    Conn** last
+    uint32_t length
+
+cdef struct Slab:
+    Conn** chunks          # owned
+    uint32_t chunk_count
+    Conn* free             # linked by reap_next
+    uint32_t live
+
+cdef enum DrainStage:
+    DRAIN_OFF
+    DRAIN_WAITING          # accepting has ended; connections end by themselves
+    DRAIN_ENDING           # the deadline has passed: every connection was told to end
+
+cdef struct Core:          # all state of one event loop; one per Engine
+    int epfd               # owned
+    uint64_t now_ms        # CLOCK_MONOTONIC_COARSE, read once a turn
+    uint64_t* count        # borrowed: this worker's row of the shared counter page
+    Slab slab
+    Pool pool
+    Wheel wheel
+    TlsApi tls
+    Queue ready
+    Queue handshakes
+    Conn* reap             # closed in this turn
+    Table* table           # current; owned
+    Table* retired         # owned; freed when the last connection goes
+    uint32_t descriptors   # held by connections
+    uint32_t descriptor_limit
+    Acceptor* acceptors    # owned
+    uint32_t acceptor_count
+    uint8_t paused         # not accepting for want of descriptors
+    uint8_t notice         # Notice, for Python to fetch
+    uint64_t resume_ms     # paused: do not try again before
+    uint8_t draining       # DrainStage
+    uint64_t drain_deadline_ms
+    char scratch[16384]    # for bytes that are read to be thrown away

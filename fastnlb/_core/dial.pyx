@@ -1,0 +1,64 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
+# See dial.pxd for the contract.
+
+from .counters cimport N_CONNECTS, N_CONNECTS_FAILED
+from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Group, Server, Step
+from .half cimport half_adopt, half_close
+from .plain cimport plain_xport
+from .poller cimport POLL_CONN, poll_add_conn, poll_key
+from .sys cimport (EINPROGRESS, IPPROTO_TCP, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY,
+                   connect, errno, getsockopt, setsockopt, sockaddr, socket, socklen_t)
+
+cdef enum:
+    MOST_ATTEMPTS = 255        # what Conn.attempts can count
+
+
+cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
+    """MOVED: a connection attempt is under way.  FAULT: no server is left to try."""
+    cdef Group* group = &c.table.groups[c.listener.group]
+    half_close(k, &c.server_half)
+    while c.attempts < group.server_count and c.attempts < MOST_ATTEMPTS:
+        _choose(group, c)
+        if _start(k, c, &group.servers[c.server]):
+            return STEP_MOVED
+        k.count[<int> N_CONNECTS_FAILED] += 1
+        half_close(k, &c.server_half)
+    return STEP_FAULT
+
+
+cdef void _choose(Group* group, Conn* c) noexcept nogil:
+    if c.attempts == 0:
+        c.server = group.sequence[group.cursor]
+        group.cursor += 1
+        if group.cursor == group.sequence_length:
+            group.cursor = 0
+    else:
+        c.server = (c.server + 1) % group.server_count
+    c.attempts += 1
+
+
+cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
+    cdef int on = 1
+    cdef int fd = socket(server.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if fd < 0:
+        return False
+    half_adopt(k, &c.server_half, fd)
+    c.server_half.xport = plain_xport()
+    c.server_half.readable = 0
+    c.server_half.writable = 0
+    c.server_half.hung_up = 0
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+    if connect(fd, <sockaddr*> &server.address, server.length) != 0 and errno != EINPROGRESS:
+        return False
+    return poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, True, c.generation, c.slot))
+
+
+cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil:
+    """After the descriptor became writable or hung up: whether the server accepted."""
+    cdef int error = 0
+    cdef socklen_t length = sizeof(error)
+    if c.server_half.hung_up and (getsockopt(c.server_half.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 or error):
+        k.count[<int> N_CONNECTS_FAILED] += 1
+        return False
+    k.count[<int> N_CONNECTS] += 1
+    return True

@@ -1,0 +1,253 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
+# The Engine: all that Python sees of the core, and the one place that releases the GIL.
+#
+# run() serves until Python is needed and says why it came back.  Between two calls of run() nothing moves, so
+# prepare, commit, rollback and drain need no locks.  A configuration is prepared beside the one being served
+# (it may fail, then nothing has changed) and committed by swapping one pointer.
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+from .accept cimport acceptor_start, acceptor_stop
+from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
+from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
+from .loop cimport loop_abort_all, loop_drain, loop_run, loop_tell_time
+from .pool cimport pool_clear
+from .poller cimport POLL_WATCH, poll_add_level, poll_key, poll_remove
+from .queue cimport queue_init
+from .slab cimport slab_clear
+from .sys cimport EPOLL_CLOEXEC, FASTNLB_DEBUG_BUILD, close, epoll_create1, errno
+from .table cimport table_build, table_free, table_retire
+from .tlsapi cimport tlsapi_bind
+from .wheel cimport wheel_init
+
+import os
+
+from fastnlb._core import defs
+
+DEBUG_BUILD = bool(FASTNLB_DEBUG_BUILD)
+
+
+cdef class Engine:
+    """One event loop with its connections.
+
+    `tls` maps each name of tlsapi.pxd to the address of that C function (fastnlb.tls.binding.addresses), or is
+    None for an engine that serves plain TCP only.  `counters` is the address of a row of the shared counter page,
+    or 0 for a private row.  `descriptor_limit` is how many descriptors its connections may hold.
+    Raises KeyError for a missing name, OSError when epoll cannot be had.
+    """
+
+    cdef Core k
+    cdef uint64_t* own_counters    # owned
+    cdef Table* prepared           # owned until committed or rolled back
+    cdef dict prepared_sockets     # listener name -> descriptor, owned likewise
+    cdef list prepared_names
+    cdef dict acceptor_of          # listener name -> index into k.acceptors
+    cdef bint has_tls
+
+    def __cinit__(self, tls, *, size_t counters=0, uint32_t descriptor_limit=1024):
+        memset(&self.k, 0, sizeof(self.k))
+        self.k.epfd = -1
+        self.prepared_sockets = {}
+        self.acceptor_of = {}
+        self.own_counters = <uint64_t*> calloc(<int> N_NUMBERS, sizeof(uint64_t))
+        if self.own_counters == NULL:
+            raise MemoryError()
+        self.k.count = <uint64_t*> counters if counters else self.own_counters
+        self.k.descriptor_limit = descriptor_limit
+        queue_init(&self.k.ready)
+        queue_init(&self.k.handshakes)
+        loop_tell_time(&self.k)
+        wheel_init(&self.k.wheel, self.k.now_ms)
+        self.has_tls = tls is not None
+        if self.has_tls:
+            tlsapi_bind(&self.k.tls, tls)
+        self.k.epfd = epoll_create1(EPOLL_CLOEXEC)
+        if self.k.epfd < 0:
+            raise OSError(errno, os.strerror(errno))
+
+    def __dealloc__(self):
+        self._free()
+        free(self.own_counters)
+
+    # --- serving ---------------------------------------------------------------------------------------------
+
+    def run(self):
+        """Serve until Python is needed; returns a StopReason.  Releases the GIL meanwhile."""
+        cdef StopReason reason
+        with nogil:
+            reason = loop_run(&self.k)
+        self.k.count[<int> N_PYTHON_RETURNS] += 1
+        return defs.StopReason(reason)
+
+    def watch(self, int descriptor):
+        """run() returns STOP_WATCH while this descriptor is readable."""
+        if not poll_add_level(self.k.epfd, descriptor, poll_key(POLL_WATCH, False, 0, <uint32_t> descriptor)):
+            raise OSError(errno, os.strerror(errno))
+
+    def unwatch(self, int descriptor):
+        poll_remove(self.k.epfd, descriptor)
+
+    def notice(self):
+        """What run() stopped to say, once; NOTICE_NONE when there is nothing."""
+        notice = defs.Notice(self.k.notice)
+        self.k.notice = NOTICE_NONE
+        return notice
+
+    def drain(self, double seconds):
+        """Accept what is queued, then nothing more; run() returns STOP_DRAINED when the last connection is gone.
+
+        Connections still open after `seconds` are closed, TLS clients with close_notify.
+        """
+        loop_tell_time(&self.k)
+        loop_drain(&self.k, self.k.now_ms + <uint64_t> (seconds * 1000))
+
+    @property
+    def descriptor_limit(self):
+        """How many descriptors its connections may hold; accepting pauses when the next would pass it."""
+        return self.k.descriptor_limit
+
+    @descriptor_limit.setter
+    def descriptor_limit(self, uint32_t limit):
+        self.k.descriptor_limit = limit
+
+    # --- configuration ---------------------------------------------------------------------------------------
+
+    def prepare(self, generation, listeners, groups, sockets):
+        """Compile a configuration beside the one being served.
+
+        listeners: list of (name, fields) with fields as table_build takes them; groups: likewise; sockets: a dict
+        of listener name -> listening descriptor for each listener this engine does not accept on yet.  On success
+        the engine owns those descriptors.  Raises ValueError and changes nothing when something is missing.
+        """
+        if self.prepared != NULL:
+            raise ValueError("a configuration is prepared already")
+        names = [name for name, _ in listeners]
+        for name, fields in listeners:
+            if name not in sockets and name not in self.acceptor_of:
+                raise ValueError(f"listener {name} has no socket")
+            if fields[1] and not self.has_tls:
+                raise ValueError(f"listener {name} needs TLS and this engine has none")
+        self.prepared = table_build(generation, [fields for _, fields in listeners], list(groups))
+        self.prepared_names = names
+        self.prepared_sockets = dict(sockets)
+
+    def rollback(self):
+        """Forget the prepared configuration; harmless when there is none."""
+        table_free(self.prepared)
+        self.prepared = NULL
+        for descriptor in self.prepared_sockets.values():
+            close(<int> descriptor)
+        self.prepared_sockets = {}
+
+    def commit(self):
+        """Serve the prepared configuration.  Connections keep the one they were accepted under.
+
+        Listeners that are gone serve what waits in their queue first.  Raises OSError when a new socket cannot be
+        watched; the rest is in force then.
+        """
+        cdef Table* old = self.k.table
+        if self.prepared == NULL:
+            raise ValueError("no configuration is prepared")
+        loop_tell_time(&self.k)
+        for name in [name for name in self.acceptor_of if name not in self.prepared_names]:
+            acceptor_stop(&self.k, &self.k.acceptors[<uint32_t> self.acceptor_of.pop(name)])
+        self.k.table = self.prepared
+        self.prepared = NULL
+        table_retire(&self.k, old)
+        sockets, self.prepared_sockets = self.prepared_sockets, {}
+        for index, name in enumerate(self.prepared_names):
+            self._accept_for(name, index, sockets.pop(name, -1))
+
+    cdef _accept_for(self, name, uint32_t listener, int descriptor):
+        cdef uint32_t at
+        if name in self.acceptor_of:
+            at = self.acceptor_of[name]
+            self.k.acceptors[at].listener = listener
+            if descriptor < 0:
+                return
+            # The same name on another address: the old socket's queue is served before it goes.
+            acceptor_stop(&self.k, &self.k.acceptors[at])
+        else:
+            at = self._free_acceptor()
+            self.acceptor_of[name] = at
+        self.k.acceptors[at].fd = descriptor
+        self.k.acceptors[at].listener = listener
+        if not acceptor_start(&self.k, &self.k.acceptors[at]):
+            raise OSError(errno, os.strerror(errno))
+
+    cdef uint32_t _free_acceptor(self) except? 0xFFFFFFFF:
+        cdef uint32_t at
+        cdef Acceptor* grown
+        for at in range(self.k.acceptor_count):
+            if self.k.acceptors[at].fd < 0:
+                return at
+        grown = <Acceptor*> realloc(self.k.acceptors, (self.k.acceptor_count + 1) * sizeof(Acceptor))
+        if grown == NULL:
+            raise MemoryError()
+        self.k.acceptors = grown
+        grown[self.k.acceptor_count].fd = -1
+        self.k.acceptor_count += 1
+        return self.k.acceptor_count - 1
+
+    def generations(self):
+        """The generations still in use: the one served and those that open connections were accepted under."""
+        cdef Table* table = self.k.retired
+        found = set()
+        if self.k.table != NULL:
+            found.add(self.k.table.generation)
+        while table != NULL:
+            if table.refs:
+                found.add(table.generation)
+            table = table.next
+        return found
+
+    # --- accounting ------------------------------------------------------------------------------------------
+
+    def debug_counts(self):
+        """What is allocated or armed right now; all 0 when no connection is open."""
+        return {
+            "connections": self.k.slab.live,
+            "buffers_lent": self.k.pool.lent,
+            "tls_objects": self.k.count[<int> N_TLS_OBJECTS],
+            "timers": self.k.wheel.armed,
+            "descriptors": self.k.descriptors,
+            "queued": self.k.ready.length + self.k.handshakes.length,
+        }
+
+    def counters(self):
+        """The numbers of this engine's row, in the order of fastnlb.stats.table."""
+        return [self.k.count[index] for index in range(<int> N_NUMBERS)]
+
+    def close(self):
+        """Reset every connection and free everything; the engine serves nothing afterwards.  Idempotent."""
+        self._free()
+
+    cdef void _free(self) noexcept:
+        cdef uint32_t i
+        if self.k.epfd < 0:
+            return
+        loop_abort_all(&self.k)
+        for i in range(self.k.acceptor_count):
+            if self.k.acceptors[i].fd >= 0:
+                poll_remove(self.k.epfd, self.k.acceptors[i].fd)
+                close(self.k.acceptors[i].fd)
+        self.rollback()
+        self._free_tables()
+        free(self.k.acceptors)
+        self.k.acceptors = NULL
+        self.k.acceptor_count = 0
+        pool_clear(&self.k.pool)
+        slab_clear(&self.k.slab)
+        close(self.k.epfd)
+        self.k.epfd = -1
+
+    cdef void _free_tables(self) noexcept:
+        cdef Table* table
+        table_free(self.k.table)
+        self.k.table = NULL
+        while self.k.retired != NULL:
+            table = self.k.retired
+            self.k.retired = table.next
+            table_free(table)

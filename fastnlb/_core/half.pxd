@@ -1,0 +1,51 @@
+# The ways one half of a connection ends.  Descriptors of connections are closed here and nowhere else.
+
+from .counters cimport N_DESCRIPTORS
+from .defs cimport Core, Half
+from .sys cimport EAGAIN, EINTR, SIOCOUTQ, SO_LINGER, SOL_SOCKET, close, errno, ioctl, linger, recv, setsockopt, ssize_t
+
+cdef enum:
+    DISCARDS_PER_CALL = 16     # so that a peer that never stops sending cannot hold the loop
+
+cdef inline void half_adopt(Core* k, Half* half, int fd) noexcept nogil:
+    """The half owns the descriptor from here on."""
+    half.fd = fd
+    k.descriptors += 1
+    k.count[<int> N_DESCRIPTORS] += 1
+
+cdef inline void half_close(Core* k, Half* half) noexcept nogil:
+    if half.fd < 0:
+        return
+    # EINTR included: Linux has freed the descriptor either way.
+    close(half.fd)
+    half.fd = -1
+    k.descriptors -= 1
+    k.count[<int> N_DESCRIPTORS] -= 1
+
+cdef inline void half_reset(Core* k, Half* half) noexcept nogil:
+    """Close with RST: the peer learns that the stream did not end cleanly.  Discards what was not yet sent."""
+    cdef linger hard
+    hard.l_onoff = 1
+    hard.l_linger = 0
+    if half.fd >= 0:
+        setsockopt(half.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+        half_close(k, half)
+
+cdef inline bint half_has_unsent(Half* half) noexcept nogil:
+    """Whether the kernel holds bytes the peer has not acknowledged."""
+    cdef int bytes = 0
+    return ioctl(half.fd, SIOCOUTQ, &bytes) == 0 and bytes > 0
+
+cdef inline bint half_discard(Core* k, Half* half) noexcept nogil:
+    """Read and throw away.  True once the peer's stream has ended, cleanly or not."""
+    cdef int left = DISCARDS_PER_CALL
+    cdef ssize_t n
+    while left > 0:
+        left -= 1
+        n = recv(half.fd, k.scratch, sizeof(k.scratch), 0)
+        if n == 0:
+            return True
+        if n < 0 and errno != EINTR:
+            half.readable = 0
+            return errno != EAGAIN
+    return False

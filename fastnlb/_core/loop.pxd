@@ -1,0 +1,11 @@
+# The event loop: one turn is wait, events, left-over relays, a budget of handshakes, timers, reaping.
+#
+# Relays come before handshakes and handshakes are rationed, so a storm of new clients slows only new clients.
+# loop_run comes back only when Python is needed; nothing in it touches Python or takes the GIL.
+
+from .defs cimport Core, StopReason
+
+cdef void loop_tell_time(Core* k) noexcept nogil
+cdef StopReason loop_run(Core* k) noexcept nogil
+cdef void loop_drain(Core* k, unsigned long long deadline_ms) noexcept nogil
+cdef void loop_abort_all(Core* k) noexcept nogil

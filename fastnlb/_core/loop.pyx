@@ -1,0 +1,170 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
+# See loop.pxd for the contract.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from .accept cimport accept_resume, accept_some, acceptor_stop
+from .conn cimport conn_abort, conn_advance, conn_end, conn_event, conn_reap, conn_timeout
+from .counters cimport N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_TIMERS, N_TURNS
+from .defs cimport (CONN_CLOSED, CONN_FREE, DRAIN_ENDING, DRAIN_OFF, DRAIN_WAITING, FAULT_SHUTDOWN, NOTICE_NONE,
+                    STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_WATCH, Conn, Core, StopReason)
+from .poller cimport POLL_ACCEPTOR, POLL_CONN, poll_is_current, poll_kind, poll_number, poll_side
+from .queue cimport queue_pop
+from .slab cimport slab_at, slab_slots
+from .sys cimport CLOCK_MONOTONIC_COARSE, EINTR, clock_gettime, epoll_event, epoll_wait, errno, timespec
+from .table cimport table_sweep
+from .wheel cimport Timer, wheel_fire, wheel_wait_ms
+
+cdef enum:
+    EVENTS_PER_TURN = 256
+    HANDSHAKES_PER_TURN = 4
+    ENDING_MS = 1000           # after the drain deadline, for the last end-of-stream to get through
+
+
+cdef void loop_tell_time(Core* k) noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+    k.now_ms = <uint64_t> now.tv_sec * 1000 + <uint64_t> now.tv_nsec // 1000000
+
+
+cdef StopReason loop_run(Core* k) noexcept nogil:
+    cdef epoll_event[EVENTS_PER_TURN] events
+    cdef int ready
+    cdef bint watched
+    while True:
+        ready = epoll_wait(k.epfd, events, EVENTS_PER_TURN, _wait_ms(k))
+        if ready < 0 and errno != EINTR:
+            return STOP_FAULT
+        loop_tell_time(k)
+        watched = _dispatch(k, events, ready)
+        _run_ready(k)
+        _run_handshakes(k)
+        _run_timers(k)
+        if k.draining != DRAIN_OFF:
+            _check_drain(k)
+        conn_reap(k)
+        if k.retired != NULL:
+            table_sweep(k)
+        if k.paused:
+            accept_resume(k)
+        _publish(k)
+        if watched:
+            return STOP_WATCH
+        if k.notice != NOTICE_NONE:
+            return STOP_NOTICE
+        if k.draining != DRAIN_OFF and k.slab.live == 0:
+            return STOP_DRAINED
+
+
+cdef int _wait_ms(Core* k) noexcept nogil:
+    cdef int64_t wait, left
+    if k.ready.length or k.handshakes.length:
+        return 0
+    wait = wheel_wait_ms(&k.wheel, k.now_ms)
+    if k.draining != DRAIN_OFF:
+        left = <int64_t> (k.drain_deadline_ms - k.now_ms) if k.drain_deadline_ms > k.now_ms else 0
+        wait = left if wait < 0 else min(wait, left)
+    if k.paused:
+        left = <int64_t> (k.resume_ms - k.now_ms) if k.resume_ms > k.now_ms else 100
+        wait = left if wait < 0 else min(wait, left)
+    # The coarse clock lags by a few milliseconds: waking on its tick saves an empty turn.
+    return <int> min(wait + 4, <int64_t> 3600000) if wait >= 0 else -1
+
+
+cdef bint _dispatch(Core* k, epoll_event* events, int ready) noexcept nogil:
+    """Hand each event to what it concerns.  True: a watched descriptor is readable."""
+    cdef bint watched = False
+    cdef uint64_t key
+    cdef Conn* c
+    cdef int i
+    for i in range(ready):
+        key = events[i].data.u64
+        if poll_kind(key) == POLL_CONN:
+            c = slab_at(&k.slab, poll_number(key))
+            if c.state != CONN_FREE and poll_is_current(key, c.generation):
+                conn_event(k, c, poll_side(key), events[i].events)
+        elif poll_kind(key) == POLL_ACCEPTOR:
+            if not k.paused and k.acceptors[poll_number(key)].fd >= 0:
+                accept_some(k, &k.acceptors[poll_number(key)])
+        else:
+            watched = True
+    return watched
+
+
+cdef void _run_ready(Core* k) noexcept nogil:
+    """One more budget for each relay that ran out of its own; those that run out again wait for the next turn."""
+    cdef uint32_t left = k.ready.length
+    cdef Conn* c
+    while left and k.ready.length:
+        left -= 1
+        c = queue_pop(&k.ready)
+        conn_advance(k, c)
+
+
+cdef void _run_handshakes(Core* k) noexcept nogil:
+    cdef int left = HANDSHAKES_PER_TURN
+    cdef Conn* c
+    while left and k.handshakes.length:
+        left -= 1
+        c = queue_pop(&k.handshakes)
+        conn_advance(k, c)
+
+
+cdef void _run_timers(Core* k) noexcept nogil:
+    cdef Timer* due = wheel_fire(&k.wheel, k.now_ms)
+    cdef Timer* timer
+    while due != NULL:
+        timer = due
+        due = timer.next
+        timer.next = NULL
+        conn_timeout(k, <Conn*> timer)
+
+
+cdef void _publish(Core* k) noexcept nogil:
+    k.count[<int> N_TURNS] += 1
+    k.count[<int> N_BUFFERS_LENT] = k.pool.lent
+    k.count[<int> N_BUFFERS_MADE] = k.pool.made
+    k.count[<int> N_TIMERS] = k.wheel.armed
+    k.count[<int> N_GENERATION] = k.table.generation if k.table != NULL else 0
+
+
+# --- draining the whole worker ---------------------------------------------------------------------------------
+
+cdef void loop_drain(Core* k, unsigned long long deadline_ms) noexcept nogil:
+    """Serve what has been accepted or waits to be, take nothing more, and end it all at the deadline."""
+    cdef uint32_t i
+    loop_tell_time(k)
+    for i in range(k.acceptor_count):
+        acceptor_stop(k, &k.acceptors[i])
+    if k.draining == DRAIN_OFF:
+        k.draining = DRAIN_WAITING
+    k.drain_deadline_ms = deadline_ms
+
+
+cdef void _check_drain(Core* k) noexcept nogil:
+    if k.now_ms < k.drain_deadline_ms:
+        return
+    if k.draining == DRAIN_WAITING:
+        k.draining = DRAIN_ENDING
+        k.drain_deadline_ms = k.now_ms + ENDING_MS
+        _end_all(k, False)
+    else:
+        _end_all(k, True)
+
+
+cdef void _end_all(Core* k, bint at_once) noexcept nogil:
+    cdef uint32_t slot
+    cdef Conn* c
+    for slot in range(slab_slots(&k.slab)):
+        c = slab_at(&k.slab, slot)
+        if c.state == CONN_FREE or c.state == CONN_CLOSED:
+            continue
+        if at_once:
+            conn_abort(k, c, FAULT_SHUTDOWN)
+        else:
+            conn_end(k, c, FAULT_SHUTDOWN)
+
+
+cdef void loop_abort_all(Core* k) noexcept nogil:
+    _end_all(k, True)
+    conn_reap(k)

@@ -1,0 +1,119 @@
+# The system calls and constants the core uses, declared once and nothing else.  Everything is nogil; errno is
+# read at once after a failed call and compared with exactly what the man page names.
+
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef extern from "sys.h" nogil:
+    bint FASTNLB_DEBUG_BUILD
+    void CORE_ASSERT(bint condition) noexcept
+    int bit_lowest(unsigned long long word) noexcept
+    int bit_highest(unsigned long long word) noexcept
+
+cdef extern from "<errno.h>" nogil:
+    int errno
+    enum:
+        EAGAIN
+        EINTR
+        EINPROGRESS
+        EMFILE
+        ENFILE
+        ENOBUFS
+        ENOMEM
+        EPIPE
+        ECONNRESET
+        ECONNREFUSED
+        ECONNABORTED
+
+cdef extern from "<sys/types.h>" nogil:
+    ctypedef long ssize_t
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd)
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int CLOCK_MONOTONIC_COARSE
+    int clock_gettime(int clock, timespec* out)
+
+cdef extern from "<sys/epoll.h>" nogil:
+    enum:
+        EPOLLIN
+        EPOLLOUT
+        EPOLLERR
+        EPOLLHUP
+        EPOLLRDHUP
+        EPOLLET
+        EPOLL_CTL_ADD
+        EPOLL_CTL_MOD
+        EPOLL_CTL_DEL
+        EPOLL_CLOEXEC
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+    int epoll_wait(int epfd, epoll_event* events, int maxevents, int timeout)
+
+cdef extern from "<sys/socket.h>" nogil:
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        unsigned short sa_family
+    struct sockaddr_storage:
+        unsigned short ss_family
+    struct linger:
+        int l_onoff
+        int l_linger
+    enum:
+        AF_INET
+        AF_INET6
+        SOCK_STREAM
+        SOCK_NONBLOCK
+        SOCK_CLOEXEC
+        SOL_SOCKET
+        SO_ERROR
+        SO_LINGER
+        SHUT_RD
+        SHUT_WR
+        MSG_NOSIGNAL
+    int socket(int domain, int kind, int protocol)
+    int connect(int fd, const sockaddr* address, socklen_t length)
+    int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
+    int shutdown(int fd, int how)
+    ssize_t recv(int fd, void* buffer, size_t length, int flags)
+    ssize_t send(int fd, const void* buffer, size_t length, int flags)
+    int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
+    int getsockopt(int fd, int level, int name, void* value, socklen_t* length)
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        uint32_t s_addr
+    struct in6_addr:
+        pass
+    struct sockaddr_in:
+        unsigned short sin_family
+        unsigned short sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        unsigned short sin6_family
+        unsigned short sin6_port
+        in6_addr sin6_addr
+    enum:
+        IPPROTO_TCP
+    unsigned short htons(unsigned short value)
+
+cdef extern from "<netinet/tcp.h>" nogil:
+    enum:
+        TCP_NODELAY
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int inet_pton(int family, const char* text, void* out)
+
+cdef extern from "<sys/ioctl.h>" nogil:
+    int ioctl(int fd, unsigned long request, ...)
+
+cdef extern from "<linux/sockios.h>" nogil:
+    unsigned long SIOCOUTQ

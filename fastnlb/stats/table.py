@@ -1,0 +1,59 @@
+"""The one table of counters: name, kind, help.  Its order is the layout of a worker's row.
+
+The core's `counters.pxd` and `docs/metrics.md` are generated from it (`python -m fastnlb.stats.generate`); a
+test fails when they are out of date.  Counters only grow while a worker lives; gauges go both ways.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+COUNTER = "counter"
+GAUGE = "gauge"
+
+
+class Number(NamedTuple):
+    """One 8-byte unsigned number of a worker's row."""
+
+    name: str
+    kind: str
+    help: str
+
+
+NUMBERS: tuple[Number, ...] = (
+    Number("accepted", COUNTER, "connections accepted"),
+    Number("connections", GAUGE, "connections open now, in any state"),
+    Number("handshakes", COUNTER, "TLS handshakes completed"),
+    Number("handshakes_resumed", COUNTER, "of those, resumed from a ticket"),
+    Number("handshakes_tls12", COUNTER, "of those, with TLS 1.2 or older"),
+    Number("handshakes_tls13", COUNTER, "of those, with TLS 1.3"),
+    Number("handshakes_failed", COUNTER, "TLS handshakes refused by either side"),
+    Number("handshakes_aborted", COUNTER, "clients that left before their handshake was complete"),
+    Number("handshakes_timed_out", COUNTER, "clients whose handshake was not complete in handshake_timeout"),
+    Number("connects", COUNTER, "connections to servers established"),
+    Number("connects_failed", COUNTER, "attempts to connect to a server that failed or timed out"),
+    Number("bytes_up", COUNTER, "plaintext bytes passed from clients to servers"),
+    Number("bytes_down", COUNTER, "plaintext bytes passed from servers to clients"),
+    Number("closed_handshake", COUNTER, "connections that ended before their TLS handshake was complete"),
+    Number("closed_refused", COUNTER, "clients reset because no server could be reached"),
+    Number("closed_clean", COUNTER, "connections that ended with both streams passed on whole"),
+    Number("closed_reset", COUNTER, "connections ended by a reset or a socket error of either side"),
+    Number("closed_tls", COUNTER, "connections ended by a TLS error after the handshake"),
+    Number("closed_idle", COUNTER, "connections closed by idle_timeout"),
+    Number("closed_shutdown", COUNTER, "connections closed at the deadline of a drain"),
+    Number("closed_memory", COUNTER, "connections closed because memory was out"),
+    Number("accept_pauses", COUNTER, "times accepting stopped because the descriptor limit was reached"),
+    Number("accept_errors", COUNTER, "accept calls that failed for another reason"),
+    Number("python_returns", COUNTER, "times the event loop returned to Python"),
+    Number("turns", COUNTER, "turns of the event loop"),
+    Number("buffers_lent", GAUGE, "64 KiB buffers that hold bytes in flight"),
+    Number("buffers_made", GAUGE, "64 KiB buffers allocated, spare ones included"),
+    Number("tls_objects", GAUGE, "TLS connection objects allocated"),
+    Number("timers", GAUGE, "timers armed"),
+    Number("descriptors", GAUGE, "descriptors held by connections"),
+    Number("generation", GAUGE, "generation of the configuration being served"),
+)
+
+INDEX: dict[str, int] = {number.name: index for index, number in enumerate(NUMBERS)}
+ROW_BYTES = 8 * len(NUMBERS)
+"""Bytes of one row as the core writes it; rows are padded to cache lines by the page."""

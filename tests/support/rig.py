@@ -1,0 +1,201 @@
+"""An Engine in a thread of the test, between real clients and real servers of the test.
+
+The Engine releases the GIL while it serves, so clients and servers may be threads beside it.  Closing a rig waits
+for the last connection to end and then demands that everything it allocated has been given back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastnlb._core.defs import StopReason
+from fastnlb._core.engine import Engine
+from fastnlb.stats.table import NUMBERS
+from fastnlb.tls.binding import addresses, context_address
+from support.procs import wait_for
+from support.tls_client import TlsClient
+
+HOST = "127.0.0.1"
+
+
+def listening_socket() -> socket.socket:
+    sock = socket.create_server((HOST, 0), backlog=1024)
+    sock.setblocking(False)
+    return sock
+
+
+class Rig:
+    """One listener, `servers` behind it, plain TCP or TLS under `context`."""
+
+    def __init__(
+        self,
+        servers: list[tuple[str, int]],
+        context: Any = None,
+        *,
+        handshake_ms: int = 10_000,
+        connect_ms: int = 5_000,
+        idle_ms: int = 900_000,
+        descriptor_limit: int = 20_000,
+    ) -> None:
+        self.engine = Engine(addresses(), descriptor_limit=descriptor_limit)
+        self.context = context
+        listener = listening_socket()
+        self.address = listener.getsockname()
+        self.port = self.address[1]
+        fields = (0, context_address(context) if context else 0, handshake_ms, connect_ms, idle_ms)
+        self.engine.prepare(1, [("l", fields)], [(servers, list(range(len(servers))))], {"l": listener.detach()})
+        self.engine.commit()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self.engine.watch(self._wake_read.fileno())
+        self.stop_reasons: list[StopReason] = []
+        self._clients: list[socket.socket] = []
+        self._thread: threading.Thread | None = None
+        self.start()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            reason = self.engine.run()
+            self.stop_reasons.append(reason)
+            if reason == StopReason.STOP_NOTICE:
+                self.engine.notice()
+            elif reason == StopReason.STOP_WATCH:
+                self._wake_read.recv(1)
+                return
+            else:
+                return
+
+    def pause(self) -> None:
+        """Bring the engine back to Python; it serves nothing until start()."""
+        assert self._thread is not None
+        if self._thread.is_alive():
+            self._wake_write.send(b"x")
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[Engine]:
+        self.pause()
+        yield self.engine
+        self.start()
+
+    def connect(self) -> socket.socket:
+        """A client's socket; closed with the rig at the latest."""
+        sock = socket.create_connection(self.address, timeout=20)
+        self._clients.append(sock)
+        return sock
+
+    def tls_client(self, version: str = "TLSv1.3", **options: int) -> TlsClient:
+        """A client whose handshake has not begun; closed with the rig at the latest."""
+        client = TlsClient(self.address, version, **options)
+        self._clients.append(client.socket)
+        return client
+
+    def counters(self) -> dict[str, int]:
+        return {number.name: value for number, value in zip(NUMBERS, self.engine.counters(), strict=True)}
+
+    def wait_for(self, seconds: float = 15, **expected: int) -> None:
+        """Until each counter named has at least the value given."""
+        self._wait(lambda: all(self.counters()[name] >= value for name, value in expected.items()), expected, seconds)
+
+    def wait_idle(self, seconds: float = 15) -> None:
+        """Until no connection is open."""
+        self._wait(lambda: self.counters()["connections"] == 0, {"connections": 0}, seconds)
+
+    def _wait(self, condition: Callable[[], bool], expected: dict[str, int], seconds: float) -> None:
+        try:
+            wait_for(condition, "", seconds)
+        except AssertionError:
+            raise AssertionError(f"wanted {expected} within {seconds} s, have {self.counters()}") from None
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        try:
+            self.wait_idle()
+            self.pause()
+            counts = self.engine.debug_counts()
+            numbers = self.counters()
+        finally:
+            if self._thread is not None and self._thread.is_alive():
+                self.pause()
+            self.engine.close()
+            self._wake_read.close()
+            self._wake_write.close()
+        assert counts == dict.fromkeys(counts, 0), counts
+        closed = sum(value for name, value in numbers.items() if name.startswith("closed_"))
+        assert closed == numbers["accepted"], numbers
+
+
+class Backend:
+    """A TCP server of the test: `handler(sock)` runs in a thread for each connection."""
+
+    def __init__(self, handler: Callable[[socket.socket], None], host: str = HOST) -> None:
+        self._handler = handler
+        self._listener = socket.create_server((host, 0), backlog=1024, family=_family(host))
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self.accepted: list[socket.socket] = []
+        self.errors: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.settimeout(30)
+            self.accepted.append(sock)
+            thread = threading.Thread(target=self._run, args=(sock,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _run(self, sock: socket.socket) -> None:
+        try:
+            self._handler(sock)
+        except (ConnectionError, TimeoutError):
+            pass
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            sock.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._acceptor.join(5)
+        for sock in self.accepted:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        assert not self.errors, self.errors
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def echo(sock: socket.socket) -> None:
+    """Send back what comes, and end when the client has ended."""
+    while data := sock.recv(65536):
+        sock.sendall(data)
+
+
+def receive_all(sock: Any) -> bytes:
+    """Everything up to the end of the stream."""
+    parts = []
+    while data := sock.recv(65536):
+        parts.append(data)
+    return b"".join(parts)
+
