@@ -1,0 +1,140 @@
+"""What fastnlb.yaml can say and this version cannot do yet, as one table; a later version deletes rows.
+
+A setting that is not available is refused rather than ignored, so that nobody believes it is active.  Its default
+is always accepted, because it says nothing.  The table is applied to data whose types and ranges are known to be
+right; where they are not, that is reported and the setting is left alone here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from fastnlb import __version__
+from fastnlb.config.errors import Report, Where
+from fastnlb.config.schema import HealthCheckBlock
+from fastnlb.config.schema_types import is_unix_socket, literal_address
+from fastnlb.tls.policies import SYSTEM
+
+_EACH = "*"
+_VERSION = ".".join(__version__.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting: where it stands, how a message calls it, and whether a value asks for what is not there.
+
+    `what` is followed by `is not available ...`; `instead` says what to write.  `under` is the switch beside the
+    setting that makes it moot when it is false.
+    """
+
+    path: tuple[str, ...]
+    what: str
+    asked: Callable[[object], bool]
+    instead: str = "leave it out"
+    under: str = ""
+
+
+def _other_than(*accepted: object) -> Callable[[object], bool]:
+    return lambda value: value not in accepted
+
+
+def _listener(key: str, what: str, default: object = None) -> Row:
+    return Row(("listeners", _EACH, key), what, _other_than(default))
+
+
+def _group(key: str, what: str, default: object) -> Row:
+    return Row(("server_groups", _EACH, key), what, _other_than(default))
+
+
+def _is_host_name(value: object) -> bool:
+    return isinstance(value, str) and literal_address(value) is None and not is_unix_socket(value)
+
+
+def _is_unix_socket(value: object) -> bool:
+    return isinstance(value, str) and is_unix_socket(value)
+
+
+def _is_other_scheduler(value: object) -> bool:
+    return isinstance(value, str) and value.lower() not in ("wrr", "rr")
+
+
+def _health_check(key: str, default: object) -> Row:
+    path = ("server_groups", _EACH, "health_check", key)
+    instead = "leave it out, or set enabled to false"
+    return Row(path, f"a health check with its own {key}", _other_than(default), instead, under="enabled")
+
+
+TABLE: tuple[Row, ...] = (
+    Row(("user",), "dropping to another user (user)", _other_than(None), "start fastnlb as that user"),
+    Row(("admin", "socket"), "another place for the admin socket (admin.socket)", _other_than("admin.sock")),
+    Row(("admin", "listen"), "administration over TCP (admin.listen)", _other_than(None)),
+    Row(("admin", "tokens_file"), "the file of bearer tokens (admin.tokens_file)", _other_than(None)),
+    Row(("logging", "access_log"), "the access log (access_log)", _other_than(None)),
+    Row(("certificates", _EACH, "ocsp_response"), "OCSP stapling (ocsp_response)", _other_than(None)),
+    Row(("ca_certificates",), "mutual authentication (ca_certificates)", _other_than([])),
+    Row(
+        ("server_groups", _EACH, "protocol"),
+        "a server group for UDP (protocol)",
+        _other_than("TCP"),
+        "set it to TCP",
+    ),
+    Row(
+        ("server_groups", _EACH, "scheduler"),
+        "this scheduler",
+        _is_other_scheduler,
+        "use wrr or rr",
+    ),
+    _group("any_port", "forwarding of port ranges (any_port)", False),
+    _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
+    _group("connection_drain_timeout", "connection draining (connection_drain_timeout)", None),
+    *(_health_check(key, default) for key, default in HealthCheckBlock().model_dump(exclude={"enabled"}).items()),
+    Row(
+        ("server_groups", _EACH, "servers", _EACH, "address"),
+        "a host name as a server",
+        _is_host_name,
+        "write a literal IPv4 or IPv6 address",
+    ),
+    Row(
+        ("server_groups", _EACH, "servers", _EACH, "address"),
+        "a unix socket as a server",
+        _is_unix_socket,
+        "write a literal IPv4 or IPv6 address",
+    ),
+    Row(("listeners", _EACH, "protocol"), "the protocol UDP", _other_than("TCPSSL", "TCP"), "use TCPSSL or TCP"),
+    Row(("listeners", _EACH, "port_range"), "a range of ports (port_range)", _other_than(None), "use port"),
+    _listener("additional_certificates", "a choice of certificates by server name (additional_certificates)", []),
+    _listener("ca_certificate", "mutual authentication (ca_certificate)"),
+    Row(
+        ("listeners", _EACH, "security_policy"),
+        "a security policy of your own",
+        _other_than(*SYSTEM),
+        f"use one of {', '.join(SYSTEM)}",
+    ),
+    _listener("alpn_policy", "ALPN (alpn_policy)"),
+    _listener("cps", "a limit on new connections per second (cps)", 0),
+    _listener("max_connections", "a limit on connections (max_connections)", 0),
+    _listener("mss", "a maximum segment size (mss)", 0),
+    _listener("proxy_protocol", "sending the PROXY protocol (proxy_protocol)"),
+    _listener("accept_proxy_protocol", "accepting the PROXY protocol (accept_proxy_protocol)"),
+)
+
+
+def check_availability(data: object, report: Report) -> None:
+    """Report every setting in `data` that this version does not have."""
+    for row in TABLE:
+        message = f"{row.what} is not available in this version of fastnlb ({_VERSION}): {row.instead}"
+        for where, value in _found(data, row.path, row.under):
+            if row.asked(value) and not report.spoiled(where):
+                report.error(where, message)
+
+
+def _found(data: object, path: tuple[str, ...], under: str, where: Where = ()) -> Iterator[tuple[Where, object]]:
+    """Every place in `data` that `path` names, `*` standing for each item of a list."""
+    if not path:
+        yield where, data
+    elif path[0] == _EACH and isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _found(item, path[1:], under, (*where, index))
+    elif isinstance(data, Mapping) and path[0] in data and not (len(path) == 1 and data.get(under) is False):
+        yield from _found(data[path[0]], path[1:], under, (*where, path[0]))

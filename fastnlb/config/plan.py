@@ -1,0 +1,188 @@
+"""The difference between two Snapshots, as data: what to add, change and remove, and which sockets that means.
+
+Pure: nothing is read, opened or changed.  Things are told apart by name, so a new name is a removal and an addition;
+the order of kinds means nothing, the order of the servers in a group does.  Certificates differ without a word of
+their contents: a plan may be printed anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Protocol, TypeVar
+
+from fastnlb.model import Certificate, Listener, SecurityPolicy, Server, ServerGroup, Snapshot
+
+SocketKey = tuple[str, str, int]
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A thing that both sides have: the fields that differ, and the difference in words."""
+
+    name: str
+    fields: tuple[str, ...]
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KindPlan:
+    """What becomes of the things of one kind.  `noun` is how a line calls one; additions are with their label."""
+
+    noun: str
+    added: tuple[str, ...] = ()
+    changed: tuple[Change, ...] = ()
+    removed: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.added or self.changed or self.removed)
+
+    def describe(self) -> Iterator[str]:
+        for label in self.labels:
+            yield f"+ {self.noun} {label}"
+        for change in self.changed:
+            yield f"~ {self.noun} {change.name}: {', '.join(change.details)}"
+        for name in self.removed:
+            yield f"- {self.noun} {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """From one Snapshot to the next.  Socket keys are (listener name, address, port): a listener that moves is in
+    both sets, one that keeps its key in neither, and a disabled one has no socket.
+    """
+
+    certificates: KindPlan
+    security_policies: KindPlan
+    server_groups: KindPlan
+    listeners: KindPlan
+    listeners_to_open: frozenset[SocketKey] = frozenset()
+    listeners_to_close: frozenset[SocketKey] = frozenset()
+
+    @property
+    def kinds(self) -> tuple[KindPlan, ...]:
+        """In the order in which one may refer to another: what a listener names comes before it."""
+        return self.certificates, self.security_policies, self.server_groups, self.listeners
+
+    @property
+    def empty(self) -> bool:
+        return all(kind.empty for kind in self.kinds)
+
+    def describe(self) -> list[str]:
+        """One line for each thing, for a person; none when the plan is empty."""
+        return [line for kind in self.kinds for line in kind.describe()]
+
+
+def plan(old: Snapshot, new: Snapshot) -> Plan:
+    """What leads from `old` to `new`."""
+    before, after = _sockets(old), _sockets(new)
+    return Plan(
+        certificates=_kind("certificate", old.certificates, new.certificates, _detail_certificate, _name),
+        security_policies=_kind("security policy", old.security_policies, new.security_policies, _detail, _name),
+        server_groups=_kind("server group", old.server_groups, new.server_groups, _detail_group, _label_group),
+        listeners=_kind("listener", old.listeners, new.listeners, _detail, _label_listener),
+        listeners_to_open=after - before,
+        listeners_to_close=before - after,
+    )
+
+
+def _sockets(snapshot: Snapshot) -> frozenset[SocketKey]:
+    return frozenset((each.name, each.address, each.port) for each in snapshot.active_listeners())
+
+
+def _kind(
+    noun: str,
+    old: Sequence[T],
+    new: Sequence[T],
+    detail: Callable[[str, T, T], Iterator[str]],
+    label: Callable[[T], str],
+) -> KindPlan:
+    before, after = {each.name: each for each in old}, {each.name: each for each in new}
+    added = [name for name in after if name not in before]
+    return KindPlan(
+        noun,
+        added=tuple(added),
+        changed=tuple(
+            _change(before[name], after[name], detail)
+            for name in after
+            if name in before and before[name] != after[name]
+        ),
+        removed=tuple(name for name in before if name not in after),
+        labels=tuple(label(after[name]) for name in added),
+    )
+
+
+def _change(old: T, new: T, detail: Callable[[str, T, T], Iterator[str]]) -> Change:
+    differing = tuple(name for name in _field_names(old) if getattr(old, name) != getattr(new, name))
+    return Change(new.name, differing, tuple(line for name in differing for line in detail(name, old, new)))
+
+
+def _field_names(thing: object) -> list[str]:
+    if not isinstance(thing, Certificate | SecurityPolicy | ServerGroup | Listener):
+        raise TypeError(f"{type(thing).__name__} is no part of a Snapshot")
+    return [field.name for field in fields(thing)]
+
+
+def _name(thing: _Named) -> str:
+    return thing.name
+
+
+def _label_listener(listener: Listener) -> str:
+    stopped = "" if listener.enabled else " (disabled)"
+    return f"{listener.name} {_endpoint(listener.address, listener.port)}{stopped}"
+
+
+def _label_group(group: ServerGroup) -> str:
+    return f"{group.name} ({len(group.servers)} server{'' if len(group.servers) == 1 else 's'})"
+
+
+def _detail(field: str, old: object, new: object) -> Iterator[str]:
+    yield f"{field} {_show(getattr(old, field))} -> {_show(getattr(new, field))}"
+
+
+def _detail_certificate(field: str, old: Certificate, new: Certificate) -> Iterator[str]:
+    yield {"chain_pem": "new chain", "key_pem": "new private key"}[field]
+
+
+def _detail_group(field: str, old: ServerGroup, new: ServerGroup) -> Iterator[str]:
+    if field != "servers":
+        yield from _detail(field, old, new)
+        return
+    before, after = _by_endpoint(old.servers), _by_endpoint(new.servers)
+    kept = [endpoint for endpoint in after if endpoint in before]
+    yield from (f"server {endpoint} added" for endpoint in after if endpoint not in before)
+    for endpoint in kept:
+        if before[endpoint].weight != after[endpoint].weight:
+            yield f"server {endpoint} weight {before[endpoint].weight} -> {after[endpoint].weight}"
+    yield from (f"server {endpoint} removed" for endpoint in before if endpoint not in after)
+    if kept != [endpoint for endpoint in before if endpoint in after]:
+        yield "servers in another order"
+
+
+def _by_endpoint(servers: Sequence[Server]) -> dict[str, Server]:
+    return {_endpoint(server.address, server.port): server for server in servers}
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _show(value: object) -> str:
+    """A field's value as the file would spell it."""
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join("=".join(item) if isinstance(item, tuple) else str(item) for item in value) + "]"
+    return str(value)

@@ -1,0 +1,214 @@
+"""What the blocks of fastnlb.yaml ask of one another: unique names, references that resolve, sockets that can bind.
+
+The rules run on the blocks that could be read, also when others could not, so names are looked up in the plain
+data: a reference to a block with a mistake in it is no second mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastnlb.config.errors import Report, Where, quote, suggest
+from fastnlb.config.schema import ListenerBlock, SecurityPolicyBlock, ServerBlock, ServerGroupBlock
+from fastnlb.config.schema_types import is_unix_socket, literal_address
+from fastnlb.config.schema_validate import Parts, items
+from fastnlb.model import DEFAULT_SECURITY_POLICY, TCP, TCPSSL
+from fastnlb.tls.policies import SYSTEM, ciphers_for
+
+_NOUNS = {
+    "certificates": "certificate",
+    "ca_certificates": "CA certificate",
+    "security_policies": "security policy",
+    "server_groups": "server group",
+    "listeners": "listener",
+}
+_LISTED_NAMES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Every name that the data gives to a kind of block."""
+
+    by_kind: dict[str, set[str]]
+
+    def missing(self, kind: str, name: str) -> str | None:
+        """The sentence that says there is no `name`, or None if there is one."""
+        known = sorted(self.by_kind[kind])
+        if name in known:
+            return None
+        noun = _NOUNS[kind]
+        hint = suggest(name, known) or _list_names(known)
+        return f"there is no {noun} {quote(name)}{hint}"
+
+
+def check_rules(data: object, parts: Parts, report: Report) -> None:
+    """Report every rule that the blocks break."""
+    names = _Names({kind: _unique_names(data, kind, report) for kind in _NOUNS})
+    names.by_kind["security_policies"].update(SYSTEM)
+    for index, policy in parts.security_policies.items():
+        _check_policy(policy, ("security_policies", index), report)
+    for index, group in parts.server_groups.items():
+        _check_group(group, ("server_groups", index), report)
+    groups = {group.name: group for group in parts.server_groups.values()}
+    for index, listener in parts.listeners.items():
+        where: Where = ("listeners", index)
+        _check_references(listener, where, names, report)
+        _check_tls(listener, where, report)
+        _check_port(listener, where, report)
+        if listener.server_group in groups:
+            _check_pairing(listener, groups[listener.server_group], where, report)
+    _check_sockets(parts.listeners, report)
+    _check_ranges(parts.listeners, report)
+
+
+def _list_names(known: list[str]) -> str:
+    if not known:
+        return "; none is defined"
+    more = ", ..." if len(known) > _LISTED_NAMES else ""
+    return f"; there are {', '.join(known[:_LISTED_NAMES])}{more}"
+
+
+def _unique_names(data: object, kind: str, report: Report) -> set[str]:
+    first: dict[str, Where] = {}
+    for index, item in items(data, kind):
+        name, where = item.get("name"), (kind, index, "name")
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            report.error(where, f"a {_NOUNS[kind]} {quote(name)} exists already{report.line_note(first[name])}")
+        elif kind == "security_policies" and name in SYSTEM:
+            report.error(where, f"{name} is a system security policy: choose another name")
+        first.setdefault(name, where)
+    return set(first)
+
+
+def _check_policy(policy: SecurityPolicyBlock, where: Where, report: Report) -> None:
+    usable = ciphers_for(policy.tls_versions)
+    for index, cipher in enumerate(policy.ciphers):
+        if cipher not in usable:
+            message = f"no version of this policy ({', '.join(policy.tls_versions)}) has the cipher {cipher}"
+            report.error((*where, "ciphers", index), message)
+    for version in policy.tls_versions:
+        if not set(policy.ciphers) & set(ciphers_for([version])):
+            report.error((*where, "ciphers"), f"no cipher for {version}: add one, or remove it from tls_versions")
+
+
+def _check_group(group: ServerGroupBlock, where: Where, report: Report) -> None:
+    first: dict[tuple[str, int | None], Where] = {}
+    for index, server in enumerate(group.servers):
+        place = (*where, "servers", index)
+        _check_server_port(server, group, place, report)
+        address = literal_address(server.address)
+        key = (server.address.lower() if address is None else str(address), server.port)
+        if key in first:
+            report.error(place, f"this server is in the group already{report.line_note(first[key])}")
+        first.setdefault(key, place)
+
+
+def _check_server_port(server: ServerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:
+    if server.port or group.any_port or is_unix_socket(server.address):
+        return
+    if server.port is None:
+        report.lacking(where, 'missing key "port": the port of the server, 1 to 65535')
+    else:
+        report.error((*where, "port"), "0 is out of range: port takes 1 to 65535")
+
+
+def _check_references(listener: ListenerBlock, where: Where, names: _Names, report: Report) -> None:
+    references: list[tuple[str, Where, str | None]] = [
+        ("server_groups", ("server_group",), listener.server_group),
+        ("certificates", ("certificate",), listener.certificate),
+        ("ca_certificates", ("ca_certificate",), listener.ca_certificate),
+        ("security_policies", ("security_policy",), listener.security_policy),
+    ]
+    for index, name in enumerate(listener.additional_certificates):
+        references.append(("certificates", ("additional_certificates", index), name))
+    for kind, key, reference in references:
+        message = names.missing(kind, reference) if reference is not None else None
+        if message:
+            report.error((*where, *key), message)
+
+
+def _check_tls(listener: ListenerBlock, where: Where, report: Report) -> None:
+    """A TLS listener has its certificate, and another one none of the settings that only TLS has."""
+    if listener.protocol == TCPSSL:
+        if listener.certificate is None and not _spoiled(where, ("certificate",), report):
+            report.lacking(where, "a TCPSSL listener takes a certificate: add the key certificate")
+        return
+    given = {
+        "certificate": listener.certificate,
+        "additional_certificates": listener.additional_certificates,
+        "ca_certificate": listener.ca_certificate,
+        "alpn_policy": listener.alpn_policy,
+        "security_policy": listener.security_policy != DEFAULT_SECURITY_POLICY,
+    }
+    for key, value in given.items():
+        if value:
+            message = f"a {listener.protocol} listener has no TLS: remove {key}, or set protocol to TCPSSL"
+            report.error((*where, key), message, at_key=True)
+
+
+def _check_port(listener: ListenerBlock, where: Where, report: Report) -> None:
+    given = [value for value in (listener.port, listener.port_range) if value is not None]
+    if len(given) == 2:
+        report.error((*where, "port_range"), "a listener takes port or port_range, not both", at_key=True)
+    elif not given and not _spoiled(where, ("port", "port_range"), report):
+        report.lacking(where, 'missing key "port": the port to listen on, 1 to 65535')
+
+
+def _spoiled(where: Where, keys: tuple[str, ...], report: Report) -> bool:
+    """Whether one of these keys was given, but wrongly: it is missing from the block and not from the file."""
+    return any(report.spoiled((*where, key)) for key in keys)
+
+
+def _check_pairing(listener: ListenerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:
+    place = (*where, "server_group")
+    name = quote(group.name)
+    if listener.protocol == TCPSSL and group.preserve_client_ip:
+        report.error(place, f"a TCPSSL listener takes a server group without preserve_client_ip, which {name} has on")
+    if listener.protocol in (TCPSSL, TCP) and group.protocol == "UDP":
+        report.error(place, f"a {listener.protocol} listener takes a TCP server group, and {name} is UDP")
+    if listener.port_range is not None and not group.any_port:
+        report.error(place, f"a port_range listener takes a server group with any_port, which {name} has off")
+    if listener.port is not None and group.any_port:
+        report.error(place, f"a listener on one port takes a server group without any_port, which {name} has on")
+
+
+def _check_sockets(listeners: dict[int, ListenerBlock], report: Report) -> None:
+    """One socket per address and port: the address of all interfaces collides with each single one on its port."""
+    taken: dict[tuple[int, int, bool], list[tuple[str, ListenerBlock, Where]]] = {}
+    for index, listener in listeners.items():
+        address, where = literal_address(listener.address), ("listeners", index, "port")
+        if address is None or listener.port is None:
+            continue
+        here = taken.setdefault((address.version, listener.port, listener.protocol == "UDP"), [])
+        everywhere = address.is_unspecified
+        for other, holder, place in here:
+            held = literal_address(other)
+            if other == str(address) or everywhere or (held is not None and held.is_unspecified):
+                report.error(where, _collision(listener, holder, report.line_note(place)))
+                break
+        here.append((str(address), listener, where))
+
+
+def _collision(listener: ListenerBlock, holder: ListenerBlock, line_note: str) -> str:
+    wanted, held = socket_name(listener.address, listener.port), socket_name(holder.address, holder.port)
+    on = "" if held == wanted else f", which listens on {held}"
+    return f"{wanted} is taken by the listener {quote(holder.name)}{line_note}{on}"
+
+
+def socket_name(address: str, port: int | None) -> str:
+    """`0.0.0.0:443`, `[::]:443`."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _check_ranges(listeners: dict[int, ListenerBlock], report: Report) -> None:
+    """One range of ports for the TCP family, as in the cloud."""
+    ranges = [
+        (("listeners", index, "port_range"), quote(listener.name))
+        for index, listener in listeners.items()
+        if listener.port_range is not None and listener.protocol in (TCPSSL, TCP)
+    ]
+    for where, _ in ranges[1:]:
+        first, name = ranges[0]
+        report.error(where, f"one listener may have a port_range, and {name}{report.line_note(first)} has it already")

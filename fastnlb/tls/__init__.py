@@ -1,0 +1,1 @@
+"""Security policies, certificates and keys, and the TLS contexts made from them."""

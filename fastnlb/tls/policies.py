@@ -1,0 +1,79 @@
+"""The five system security policies, and which ciphers belong to which TLS version.
+
+Data only.  Names and order are those of the cloud load balancers' documentation; cipher names are OpenSSL's.
+Whether the OpenSSL at hand still offers a cipher is for the contexts to find out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from fastnlb.model import DEFAULT_SECURITY_POLICY, SecurityPolicy
+
+_ECDHE_SHA2 = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-SHA256",
+    "ECDHE-ECDSA-AES256-SHA384",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES128-SHA256",
+    "ECDHE-RSA-AES256-SHA384",
+)
+_RSA_SHA2 = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA256", "AES256-SHA256")
+_ECDHE_SHA1 = (
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-RSA-AES256-SHA",
+)
+_RSA_SHA1 = ("AES128-SHA", "AES256-SHA", "DES-CBC3-SHA")
+_TLS_1_3 = (
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+    "TLS_AES_128_CCM_SHA256",
+    "TLS_AES_128_CCM_8_SHA256",
+)
+_BROAD = _ECDHE_SHA2 + _RSA_SHA2 + _ECDHE_SHA1 + _RSA_SHA1
+_STRICT = _ECDHE_SHA2 + _ECDHE_SHA1
+
+TLS_VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+GROUPS = (
+    "X25519MLKEM768",
+    "SecP256r1MLKEM768",
+    "SecP384r1MLKEM1024",
+    "X25519",
+    "X448",
+    "P-256",
+    "P-384",
+    "P-521",
+)
+
+CIPHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "TLSv1.0": _ECDHE_SHA1 + _RSA_SHA1,
+        "TLSv1.1": _ECDHE_SHA1 + _RSA_SHA1,
+        "TLSv1.2": _BROAD,
+        "TLSv1.3": _TLS_1_3,
+    }
+)
+
+SYSTEM: Mapping[str, SecurityPolicy] = MappingProxyType(
+    {
+        policy.name: policy
+        for policy in (
+            SecurityPolicy("tls_cipher_policy_1_0", ("TLSv1.0", "TLSv1.1", "TLSv1.2"), _BROAD),
+            SecurityPolicy("tls_cipher_policy_1_1", ("TLSv1.1", "TLSv1.2"), _BROAD),
+            SecurityPolicy("tls_cipher_policy_1_2", ("TLSv1.2",), _BROAD),
+            SecurityPolicy("tls_cipher_policy_1_2_strict", ("TLSv1.2",), _STRICT),
+            SecurityPolicy(DEFAULT_SECURITY_POLICY, ("TLSv1.2", "TLSv1.3"), _STRICT + _TLS_1_3),
+        )
+    }
+)
+
+
+def ciphers_for(tls_versions: Iterable[str]) -> tuple[str, ...]:
+    """Every cipher that at least one of these versions has, without repetition.  KeyError for an unknown version."""
+    return tuple(dict.fromkeys(cipher for version in tls_versions for cipher in CIPHERS[version]))

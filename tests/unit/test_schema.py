@@ -1,0 +1,432 @@
+"""The keys of fastnlb.yaml: which values they take, what is said of others, and what is not available yet."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastnlb.config.availability import TABLE, check_availability
+from fastnlb.config.errors import ConfigError, Report, Where, show_path
+from fastnlb.config.schema import Block, FileBlock, HealthCheckBlock, ListenerBlock, ServerGroupBlock
+from fastnlb.config.schema_rules import check_rules
+from fastnlb.config.schema_validate import validate
+
+Change = Callable[[dict[str, Any]], object]
+REMOVED = object()
+
+GOOD: dict[str, Any] = {
+    "version": 1,
+    "admin": {},
+    "logging": {},
+    "certificates": [{"name": "www", "certificate": "www.pem", "private_key": "www.key"}],
+    "server_groups": [{"name": "web", "servers": [{"address": "127.0.0.1", "port": 8080}], "health_check": {}}],
+    "listeners": [
+        {
+            "name": "https",
+            "protocol": "TCPSSL",
+            "address": "127.0.0.1",
+            "port": 443,
+            "server_group": "web",
+            "certificate": "www",
+        }
+    ],
+}
+LISTENER: Where = ("listeners", 0)
+GROUP: Where = ("server_groups", 0)
+SERVER: Where = ("server_groups", 0, "servers", 0)
+PROBE: Where = ("server_groups", 0, "health_check")
+
+
+def judge(data: object) -> list[str]:
+    """`path: message` for each problem, material apart."""
+    report = Report()
+    check_availability_and_rules(data, report)
+    try:
+        report.raise_errors()
+    except ConfigError as refused:
+        return [problem.render("").removeprefix(": ") for problem in refused.problems if not problem.warning]
+    return []
+
+
+def check_availability_and_rules(data: object, report: Report) -> None:
+    check_rules(data, validate(data, report), report)
+    check_availability(data, report)
+
+
+def with_value(where: Where, value: object) -> dict[str, Any]:
+    """The good configuration with `value` at `where`, or without what is there."""
+    data: Any = copy.deepcopy(GOOD)
+    *outer, last = where
+    inner = data
+    for part in outer:
+        inner = inner[part]
+    if value is REMOVED:
+        del inner[last]
+    else:
+        inner[last] = value
+    return data  # type: ignore[no-any-return]
+
+
+def test_the_good_configuration_is_good() -> None:
+    assert judge(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "lowest", "highest"),
+    [
+        (("version",), 1, 1),
+        (("workers",), 1, 1024),
+        (("shutdown_timeout",), 0, 86400),
+        ((*LISTENER, "port"), 1, 65535),
+        ((*LISTENER, "idle_timeout"), 1, 900),
+        ((*LISTENER, "handshake_timeout"), 1, 300),
+        ((*LISTENER, "connect_timeout"), 1, 300),
+        ((*LISTENER, "cps"), 0, 1_000_000),
+        ((*LISTENER, "max_connections"), 0, 10_000_000),
+        ((*LISTENER, "mss"), 0, 1500),
+        ((*SERVER, "port"), 1, 65535),
+        ((*SERVER, "weight"), 0, 100),
+        ((*GROUP, "connection_drain_timeout"), 0, 900),
+        ((*PROBE, "connect_port"), 0, 65535),
+        ((*PROBE, "connect_timeout"), 1, 300),
+        ((*PROBE, "interval"), 1, 50),
+        ((*PROBE, "healthy_threshold"), 2, 10),
+        ((*PROBE, "unhealthy_threshold"), 2, 10),
+    ],
+)
+def test_ranges(where: Where, lowest: int, highest: int) -> None:
+    for outside in (lowest - 1, highest + 1):
+        (problem,) = judge(with_value(where, outside))
+        assert problem.startswith(f"{show_path(where)}: {outside} is out of range: {where[-1]} takes ")
+    for inside in (lowest, highest):
+        assert not any("out of range" in problem for problem in judge(with_value(where, inside)))
+
+
+def test_a_range_is_said_with_its_unit() -> None:
+    (problem,) = judge(with_value((*LISTENER, "idle_timeout"), 1000))
+    assert problem == "listeners[0].idle_timeout: 1000 is out of range: idle_timeout takes 1 to 900 seconds"
+
+
+@pytest.mark.parametrize("value", ["60", 60.0, True, None, [60], {}])
+def test_a_number_is_a_number_and_nothing_like_it(value: object) -> None:
+    (problem,) = judge(with_value((*LISTENER, "idle_timeout"), value))
+    assert "is not a whole number: idle_timeout takes 1 to 900 seconds" in problem
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (("workers",), "many", 'the text "many" is not a whole number: workers takes auto or 1 to 1024'),
+        (("run_dir",), "", "run_dir takes the path of a file"),
+        (("admin", "listen"), "localhost:1", "takes an address and a port, such as 127.0.0.1:9901"),
+        (("admin", "listen"), "::1:9901", "takes an address and a port"),
+        (
+            ("logging", "level"),
+            "warn",
+            'takes debug, info, warning or error, not the text "warn"; did you mean "warning"?',
+        ),
+        (("logging", "format"), "text", "takes console or json"),
+        (("certificates", 0, "certificate"), "a\x00b", "takes the path of a file"),
+        (("certificates", 0, "name"), "-www", "name takes 1 to 128 letters, digits"),
+        (("certificates",), None, "certificates takes a list, not null"),
+        (("certificates",), {"www": 1}, "certificates takes a list, not a mapping"),
+        (("listeners", 0), "https", 'each item of listeners takes a mapping, not the text "https"'),
+        (("admin",), [], "admin takes a mapping, not a list"),
+        ((*GROUP, "name"), "a b", "name takes"),
+        ((*GROUP, "name"), "x" * 129, "name takes"),
+        ((*GROUP, "scheduler"), "wr", 'not the text "wr"; did you mean "wrr"?'),
+        ((*GROUP, "any_port"), "no", 'any_port takes true or false, not the text "no"'),
+        ((*GROUP, "any_port"), 0, "any_port takes true or false, not 0"),
+        ((*SERVER, "address"), "10.0.0.256", "takes a literal IPv4 or IPv6 address"),
+        ((*SERVER, "address"), "fe80::1%eth0", "takes a literal IPv4 or IPv6 address"),
+        ((*SERVER, "address"), "a..b", "takes a literal IPv4 or IPv6 address"),
+        ((*SERVER, "address"), 10.0, "not 10.0; put it in quotes"),
+        ((*PROBE, "url"), "x", "begins with /"),
+        ((*PROBE, "domain"), "a_/b", "host name"),
+        ((*PROBE, "http_codes"), [], "http_codes is empty"),
+        ((*PROBE, "http_codes"), ["http_200"], "takes http_2xx, http_3xx, http_4xx or http_5xx"),
+        ((*LISTENER, "protocol"), "tcpssl", 'did you mean "TCPSSL"?'),
+        ((*LISTENER, "address"), "localhost", "takes a literal IPv4 or IPv6 address"),
+        ((*LISTENER, "address"), "::ffff:127.0.0.1", "takes a literal IPv4 or IPv6 address"),
+        ((*LISTENER, "port"), "443", "port takes 1 to 65535, written without quotes"),
+        ((*LISTENER, "tags"), {"a": 1}, 'the tag "a" takes text, not 1; put it in quotes'),
+        ((*LISTENER, "tags"), {"": "a"}, "is no tag key"),
+        ((*LISTENER, "tags"), {"a" * 65: "a"}, "is no tag key"),
+        ((*LISTENER, "tags"), {"a": "b" * 129}, "takes up to 128"),
+        ((*LISTENER, "tags"), {str(n): "" for n in range(21)}, "21 tags are too many"),
+        ((*LISTENER, "alpn_policy"), "h2", "takes HTTP1Only, HTTP2Only, HTTP2Optional or HTTP2Preferred"),
+        ((*LISTENER, "proxy_protocol"), {"version": 1}, "1 is out of range: version takes 2"),
+        ((*LISTENER, "proxy_protocol"), {"tlvs": ["sni"]}, "takes alpn, authority, ssl or crc32c"),
+        ((*LISTENER, "accept_proxy_protocol"), {"trusted": ["10.0.0.1/8"]}, "without host bits"),
+        ((*LISTENER, "accept_proxy_protocol"), {}, 'missing key "trusted"'),
+    ],
+)
+def test_a_wrong_value_is_told_what_is_right(where: Where, value: object, message: str) -> None:
+    assert any(message in problem for problem in judge(with_value(where, value)))
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("workers",), "auto"),
+        (("run_dir",), "/run/fastnlb"),
+        (("logging", "level"), "debug"),
+        (("logging", "format"), "json"),
+        ((*GROUP, "scheduler"), "rr"),
+        ((*GROUP, "scheduler"), "Wrr"),
+        ((*GROUP, "name"), "web"),
+        ((*GROUP, "health_check"), {"enabled": False, "interval": 7}),
+        ((*GROUP, "servers"), []),
+        ((*SERVER, "address"), "2001:db8::1"),
+        ((*LISTENER, "name"), "0"),
+        ((*LISTENER, "address"), "::"),
+        ((*LISTENER, "enabled"), False),
+        ((*LISTENER, "tags"), {"env": "prod", "owner": "a=b", "empty": ""}),
+        ((*LISTENER, "security_policy"), "tls_cipher_policy_1_0"),
+    ],
+)
+def test_a_right_value_is_accepted(where: Where, value: object) -> None:
+    assert judge(with_value(where, value)) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (("version",), 'missing key "version": write version: 1 at the top'),
+        (("certificates", 0, "name"), 'certificates[0]: missing key "name"'),
+        ((*LISTENER, "server_group"), 'listeners[0]: missing key "server_group": the name of a server group'),
+        ((*LISTENER, "protocol"), 'listeners[0]: missing key "protocol": TCPSSL or TCP'),
+        ((*LISTENER, "port"), 'listeners[0]: missing key "port"'),
+        ((*LISTENER, "certificate"), "listeners[0]: a TCPSSL listener takes a certificate"),
+        ((*SERVER, "address"), 'servers[0]: missing key "address"'),
+        ((*SERVER, "port"), 'servers[0]: missing key "port"'),
+    ],
+)
+def test_a_missing_key_is_named_at_its_mapping(where: Where, message: str) -> None:
+    assert any(message in problem for problem in judge(with_value(where, REMOVED)))
+
+
+def test_an_unknown_key_is_named_with_the_one_that_was_meant() -> None:
+    data = with_value((*LISTENER, "sever_group"), "web")
+    del data["listeners"][0]["server_group"]
+    assert judge(data) == ['listeners[0].sever_group: unknown key "sever_group"; did you mean "server_group"?']
+
+
+def test_an_unknown_key_like_no_other_is_told_which_there_are() -> None:
+    (problem,) = judge(with_value((*SERVER, "zzz"), 1))
+    assert problem.endswith('unknown key "zzz"; the keys here are address, port, weight')
+
+
+@pytest.mark.parametrize(("data", "what"), [(None, "is empty"), ([], "holds a list"), ("x", 'holds the text "x"')])
+def test_a_file_that_is_no_mapping(data: object, what: str) -> None:
+    (problem,) = judge(data)
+    assert f"the configuration {what}: it takes a mapping" in problem
+
+
+def test_the_users_text_cannot_reach_the_terminal_raw() -> None:
+    problems = judge(with_value((*LISTENER, "\x1b[2J\n\u202e\x9b"), "\x1b]0;x\x07"))
+    assert problems
+    assert all(problem.isprintable() for problem in problems)
+
+
+def second(kind: str, **changes: object) -> dict[str, Any]:
+    data = copy.deepcopy(GOOD)
+    data[kind].append({**copy.deepcopy(GOOD[kind][0]), **changes})
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (second("certificates"), 'certificates[1].name: a certificate "www" exists already'),
+        (second("server_groups"), 'server_groups[1].name: a server group "web" exists already'),
+        (second("listeners", port=444), 'listeners[1].name: a listener "https" exists already'),
+        (second("listeners", name="b"), '127.0.0.1:443 is taken by the listener "https"'),
+        (
+            second("listeners", name="b", address="0.0.0.0"),  # noqa: S104
+            '0.0.0.0:443 is taken by the listener "https", which listens on 127.0.0.1:443',
+        ),
+        (second("listeners", name="b", port=444, server_group="wev"), 'no server group "wev"; did you mean "web"?'),
+        (second("listeners", name="b", port=444, server_group="zzz"), 'no server group "zzz"; there are web'),
+        (second("listeners", name="b", port=444, certificate="ww"), 'no certificate "ww"; did you mean "www"?'),
+        (
+            second("listeners", name="b", port=444, security_policy="tls_cipher_policy_1_4"),
+            'no security policy "tls_cipher_policy_1_4"; did you mean',
+        ),
+        (
+            second("listeners", name="b", port=444, ca_certificate="staff"),
+            'no CA certificate "staff"; none is defined',
+        ),
+        (
+            second("listeners", name="b", port=444, additional_certificates=["x"]),
+            "additional_certificates[0]: there is",
+        ),
+        (second("listeners", name="b", port=444, protocol="TCP"), "a TCP listener has no TLS: remove certificate"),
+        (
+            second("listeners", name="b", port=444, protocol="TCP", certificate=None, alpn_policy="HTTP2Only"),
+            "a TCP listener has no TLS: remove alpn_policy",
+        ),
+        (
+            second(
+                "listeners",
+                name="b",
+                port=444,
+                protocol="TCP",
+                certificate=None,
+                security_policy="tls_cipher_policy_1_2",
+            ),
+            "a TCP listener has no TLS: remove security_policy",
+        ),
+        (second("listeners", name="b", port_range=[1000, 1001]), "a listener takes port or port_range, not both"),
+        (
+            second("listeners", name="b", port=None, port_range=[9, 8]),
+            "the last port 8 is not above the first port 9",
+        ),
+        (second("listeners", name="b", port=None, port_range=[9]), "not a list of 1 item"),
+        (
+            second("listeners", name="b", port=None, port_range=[1000, 1001]),
+            'takes a server group with any_port, which "web" has off',
+        ),
+        (
+            with_value((*GROUP, "any_port"), True),
+            'takes a server group without any_port, which "web" has on',
+        ),
+        (
+            with_value((*GROUP, "preserve_client_ip"), True),
+            'takes a server group without preserve_client_ip, which "web" has on',
+        ),
+        (with_value((*GROUP, "protocol"), "UDP"), 'takes a TCP server group, and "web" is UDP'),
+        (
+            with_value((*GROUP, "servers"), [{"address": "::1", "port": 1}, {"address": "0::1", "port": 1}]),
+            "server_groups[0].servers[1]: this server is in the group already",
+        ),
+        (
+            with_value(
+                ("security_policies",), [{"name": "p", "tls_versions": ["TLSv1.3"], "ciphers": ["AES128-SHA"]}]
+            ),
+            "no version of this policy (TLSv1.3) has the cipher AES128-SHA",
+        ),
+        (
+            with_value(
+                ("security_policies",),
+                [{"name": "p", "tls_versions": ["TLSv1.2", "TLSv1.3"], "ciphers": ["AES128-SHA"]}],
+            ),
+            "no cipher for TLSv1.3: add one, or remove it",
+        ),
+        (
+            with_value(
+                ("security_policies",),
+                [{"name": "tls_cipher_policy_1_2", "tls_versions": ["TLSv1.2"], "ciphers": ["AES128-SHA"]}],
+            ),
+            "tls_cipher_policy_1_2 is a system security policy",
+        ),
+        (with_value(("admin", "listen"), "10.0.0.1:80"), "tokens_file is required"),
+    ],
+)
+def test_blocks_that_do_not_fit_together(data: dict[str, Any], message: str) -> None:
+    assert any(message in problem for problem in judge(data)), judge(data)
+
+
+def test_only_one_listener_may_have_a_range() -> None:
+    data = second("listeners", name="b", port=None, port_range=[1000, 1001])
+    data["listeners"].append({**data["listeners"][1], "name": "c", "port_range": [2000, 2001]})
+    assert any('one listener may have a port_range, and "b" has it already' in problem for problem in judge(data))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"port": 444},
+        {"address": "127.0.0.2"},
+        {"address": "::"},
+        {"port": 444, "protocol": "TCP", "certificate": None},
+    ],
+)
+def test_sockets_that_do_not_collide(changes: dict[str, object]) -> None:
+    assert judge(second("listeners", name="b", **changes)) == []
+
+
+def test_one_mistake_does_not_hide_another_nor_make_a_third() -> None:
+    data = second("listeners", name="b", port=444, idle_timeout=0, server_group="nowhere")
+    data["server_groups"][0]["scheduler"] = 5
+    paths = [problem.split(": ")[0] for problem in judge(data)]
+    assert paths == ["listeners[1].idle_timeout", "listeners[1].server_group", "server_groups[0].scheduler"]
+
+
+POLICY = {"name": "mine", "tls_versions": ["TLSv1.2"], "ciphers": ["AES128-SHA"]}
+NOT_AVAILABLE: list[tuple[Where, object]] = [
+    (("user",), "nobody"),
+    (("admin", "socket"), "other.sock"),
+    (("admin", "listen"), "127.0.0.1:9901"),
+    (("admin", "tokens_file"), "tokens"),
+    (("logging", "access_log"), "stdout"),
+    (("certificates", 0, "ocsp_response"), "www.ocsp"),
+    (("ca_certificates",), [{"name": "staff", "certificate": "ca.pem"}]),
+    ((*GROUP, "protocol"), "TCP_UDP"),
+    ((*GROUP, "scheduler"), "wlc"),
+    ((*GROUP, "scheduler"), "Sch"),
+    ((*GROUP, "scheduler"), "tch"),
+    ((*GROUP, "any_port"), True),
+    ((*GROUP, "preserve_client_ip"), True),
+    ((*GROUP, "connection_drain_timeout"), 0),
+    ((*PROBE, "type"), "HTTP"),
+    ((*PROBE, "connect_port"), 80),
+    ((*PROBE, "connect_timeout"), 1),
+    ((*PROBE, "interval"), 1),
+    ((*PROBE, "healthy_threshold"), 3),
+    ((*PROBE, "unhealthy_threshold"), 3),
+    ((*PROBE, "domain"), "$SERVER_IP"),
+    ((*PROBE, "url"), "/health"),
+    ((*PROBE, "http_codes"), ["http_3xx"]),
+    ((*PROBE, "method"), "HEAD"),
+    ((*PROBE, "proxy_protocol"), True),
+    ((*SERVER, "address"), "backend.example.com"),
+    ((*SERVER, "address"), "unix:/run/backend.sock"),
+    ((*LISTENER, "protocol"), "UDP"),
+    ((*LISTENER, "port_range"), [20000, 20099]),
+    ((*LISTENER, "additional_certificates"), ["www"]),
+    ((*LISTENER, "ca_certificate"), "staff"),
+    ((*LISTENER, "security_policy"), "mine"),
+    ((*LISTENER, "alpn_policy"), "HTTP2Only"),
+    ((*LISTENER, "cps"), 1),
+    ((*LISTENER, "max_connections"), 1),
+    ((*LISTENER, "mss"), 1400),
+    ((*LISTENER, "proxy_protocol"), {"version": 2}),
+    ((*LISTENER, "accept_proxy_protocol"), {"trusted": ["10.0.0.0/8"]}),
+]
+
+
+@pytest.mark.parametrize(("where", "value"), NOT_AVAILABLE, ids=lambda part: str(part)[:50])
+def test_what_is_not_available_is_refused_at_its_place(where: Where, value: object) -> None:
+    data = with_value(where, value)
+    data["security_policies"] = [POLICY]
+    if where[-1] == "port_range":
+        del data["listeners"][0]["port"]
+    data.setdefault("ca_certificates", [{"name": "staff", "certificate": "ca.pem"}])
+    refused = [problem for problem in judge(data) if "is not available in this version of fastnlb (0.1)" in problem]
+    assert any(problem.startswith(f"{show_path(where)}: ") for problem in refused), judge(data)
+
+
+def test_every_row_of_the_table_is_tried_above() -> None:
+    tried = {tuple("*" if isinstance(part, int) else part for part in where) for where, _ in NOT_AVAILABLE}
+    assert tried == {row.path for row in TABLE}
+
+
+def test_a_policy_of_your_own_may_be_defined_as_long_as_no_listener_uses_it() -> None:
+    assert judge(with_value(("security_policies",), [POLICY])) == []
+
+
+def written_out(block: Block) -> dict[str, Any]:
+    """A block with every default spelled out."""
+    return block.model_dump()
+
+
+def test_every_default_may_be_written_out() -> None:
+    everything = written_out(FileBlock.model_validate(GOOD))
+    assert set(everything["listeners"][0]) == set(ListenerBlock.model_fields)
+    assert set(everything["server_groups"][0]) == set(ServerGroupBlock.model_fields)
+    assert everything["server_groups"][0]["health_check"] == written_out(HealthCheckBlock())
+    assert judge(everything) == []
