@@ -32,6 +32,8 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
     cdef int ready
     cdef bint watched
     while True:
+        if k.draining != DRAIN_OFF and k.slab.live == 0:
+            return STOP_DRAINED
         ready = epoll_wait(k.epfd, events, EVENTS_PER_TURN, _wait_ms(k))
         if ready < 0 and errno != EINTR:
             return STOP_FAULT
@@ -52,8 +54,6 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
             return STOP_WATCH
         if k.notice != NOTICE_NONE:
             return STOP_NOTICE
-        if k.draining != DRAIN_OFF and k.slab.live == 0:
-            return STOP_DRAINED
 
 
 cdef int _wait_ms(Core* k) noexcept nogil:

@@ -4,11 +4,12 @@ import socket
 import time
 
 import pytest
-from fastnlb._core.defs import StopReason
-from fastnlb._core.engine import Engine
 from support.procs import free_port, wait_for
 from support.rig import echo, listening_socket, receive_all
 from support.tls_client import reset
+
+from fastnlb._core.defs import StopReason
+from fastnlb._core.engine import Engine
 
 
 def ask(sock, data=b"hello"):

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from fastnlb._core._testing import RelayProbe
+
 from fastnlb._core.defs import ConnState, Fault
 
 RELAY, DRAIN, CLOSED = ConnState.CONN_RELAY, ConnState.CONN_DRAIN, ConnState.CONN_CLOSED

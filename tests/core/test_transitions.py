@@ -1,6 +1,7 @@
 """The table of states: exactly the documented transitions are legal."""
 
 from fastnlb._core._testing import legal_transitions
+
 from fastnlb._core.defs import ConnState
 
 DOCUMENTED = {

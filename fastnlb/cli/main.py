@@ -1,0 +1,80 @@
+"""The `fastnlb` command.  Sub-commands are imported when they are asked for: help and errors stay quick.
+
+Exit codes: 0 done, 1 refused or failed, 2 usage, 3 cannot start, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from contextlib import suppress
+from typing import NoReturn
+
+import click
+
+from fastnlb import __version__
+
+COMMANDS = {
+    "quick": ("fastnlb.cli.quick", "Serve one listener from the command line."),
+    "run": ("fastnlb.cli.run", "Run the daemon from a configuration file."),
+    "check": ("fastnlb.cli.check", "Check a configuration file."),
+    "demo": ("fastnlb.cli.demo", "Serve a demo page over TLS, to try it out."),
+}
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one only to use it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="fastnlb %(version)s")
+def main() -> None:
+    """A network load balancer: TLS in, plaintext TCP out."""
+
+
+def run() -> NoReturn:
+    """The console script: whatever happens ends in an exit code and at most one line."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        code = main.main(prog_name="fastnlb", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        _explain(error)
+        return EXIT_FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> None:
+    """One line; all of it for whoever wants to look inside."""
+    if os.environ.get("FASTNLB_DEBUG") == "1":
+        traceback.print_exception(error)
+        return
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    with suppress(OSError):
+        click.echo(f"fastnlb: unexpected error: {text} (FASTNLB_DEBUG=1 shows where)", err=True)

@@ -1,0 +1,79 @@
+"""Kinds of values that several commands take."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+MAX_WORKERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A literal address and a port."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+    @property
+    def is_wildcard(self) -> bool:
+        return self.address in ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+if TYPE_CHECKING:
+    _EndpointBase = click.ParamType[Endpoint]
+    _WorkersBase = click.ParamType[int]
+else:  # the oldest click we run with cannot be subscripted
+    _EndpointBase = _WorkersBase = click.ParamType
+
+
+class EndpointType(_EndpointBase):
+    """`192.0.2.1:443`, `[2001:db8::1]:443`, and for a listener `:443`, which is every IPv4 address."""
+
+    name = "address:port"
+
+    def __init__(self, any_address: bool = False) -> None:
+        self._any_address = any_address
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
+        if isinstance(value, Endpoint):
+            return value
+        address, colon, port = str(value).rpartition(":")
+        if not colon or not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+            self.fail(f"{value!r} needs a port from 1 to 65535, as in 127.0.0.1:8443", param, ctx)
+        if not address and self._any_address:
+            address = "0.0.0.0"  # noqa: S104 - that is what the short form means
+        return Endpoint(self._literal(address, value, param, ctx), int(port))
+
+    def _literal(self, address: str, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        bracketed = address.startswith("[") and address.endswith("]")
+        if ":" in address and not bracketed:
+            self.fail(f"{value!r}: an IPv6 address stands in brackets, as in [::1]:8443", param, ctx)
+        try:
+            literal = ipaddress.ip_address(address[1:-1] if bracketed else address)
+        except ValueError:
+            self.fail(f"{value!r}: an IPv4 address or an IPv6 address in brackets is needed", param, ctx)
+        if bracketed and literal.version == 4:
+            self.fail(f"{value!r}: only an IPv6 address stands in brackets", param, ctx)
+        return str(literal)
+
+
+class WorkersType(_WorkersBase):
+    """A number of workers; `auto` is the processors this process may use."""
+
+    name = "number|auto"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if text == "auto":
+            return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+        if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_WORKERS):
+            self.fail(f"{value!r} is neither auto nor a number from 1 to {MAX_WORKERS}", param, ctx)
+        return int(text)

@@ -1,0 +1,137 @@
+"""`fastnlb quick`: a listener, a server group and a certificate from the command line alone, in the foreground.
+
+Exit status: 0 ended as asked, 1 refused (a certificate, or what this version does not have), 2 usage,
+3 cannot start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from fastnlb import __version__
+from fastnlb.cli import log
+from fastnlb.cli.options import Endpoint, EndpointType, WorkersType
+from fastnlb.cli.serve import serve
+from fastnlb.master.arbiter import EXIT_REFUSED
+from fastnlb.model import (
+    DEFAULT_SECURITY_POLICY,
+    TCP,
+    TCPSSL,
+    Certificate,
+    Listener,
+    Server,
+    ServerGroup,
+    Settings,
+    Snapshot,
+)
+from fastnlb.tls.material import MaterialError, load_pair, self_signed
+from fastnlb.tls.policies import SYSTEM
+
+NAME = "quick"  # of the listener and all that belongs to it
+
+_VERSION = ".".join(__version__.split(".")[:2])
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--listen", required=True, type=EndpointType(any_address=True), help="Where clients connect.")
+@click.option("--server", "servers", required=True, multiple=True, type=EndpointType(), help="Repeat for more.")
+@click.option("--protocol", type=click.Choice([TCPSSL, TCP]), default=TCPSSL, show_default=True)
+@click.option("--certificate", type=_FILE, help="PEM: the leaf first, then its chain.")
+@click.option("--private-key", type=_FILE, help="PEM; may be in the certificate's file.")
+@click.option("--self-signed", "make_certificate", is_flag=True, help="Make a certificate, for trials.")
+@click.option("--security-policy", type=click.Choice(list(SYSTEM)), help=f"Default: {DEFAULT_SECURITY_POLICY}")
+@click.option("--alpn-policy", help="Not available in this version.")
+@click.option("--workers", type=WorkersType(), default="auto", show_default=True)
+@click.pass_context
+def quick(
+    context: click.Context,
+    *,
+    listen: Endpoint,
+    servers: tuple[Endpoint, ...],
+    protocol: str,
+    certificate: Path | None,
+    private_key: Path | None,
+    make_certificate: bool,
+    security_policy: str | None,
+    alpn_policy: str | None,
+    workers: int,
+) -> None:
+    """Serve one listener from the command line, in the foreground."""
+    wishes = {
+        "--certificate": certificate,
+        "--private-key": private_key,
+        "--self-signed": make_certificate,
+        "--security-policy": security_policy,
+    }
+    _check_usage(protocol, {option for option, value in wishes.items() if value})
+    if alpn_policy is not None:
+        _refuse(context, f"--alpn-policy is not available in this version of fastnlb ({_VERSION})")
+    log.setup("info", "console")
+    try:
+        made = _certificate(listen, certificate, private_key) if protocol == TCPSSL else None
+    except MaterialError as error:
+        _refuse(context, str(error))
+    snapshot = quick_snapshot(listen, servers, made, security_policy or DEFAULT_SECURITY_POLICY)
+    context.exit(serve(snapshot, Settings(workers=workers)))
+
+
+def quick_snapshot(
+    listen: Endpoint,
+    servers: Sequence[Endpoint],
+    certificate: Certificate | None,
+    security_policy: str = DEFAULT_SECURITY_POLICY,
+) -> Snapshot:
+    """One listener, with TLS when it has a certificate, on one group of equal servers."""
+    listener = Listener(
+        name=NAME,
+        protocol=TCP if certificate is None else TCPSSL,
+        address=listen.address,
+        port=listen.port,
+        server_group=NAME,
+        certificate=None if certificate is None else certificate.name,
+        security_policy=security_policy,
+    )
+    return Snapshot(
+        listeners=(listener,),
+        server_groups=(ServerGroup(NAME, tuple(Server(each.address, each.port) for each in servers)),),
+        certificates=() if certificate is None else (certificate,),
+        security_policies=() if certificate is None else (SYSTEM[security_policy],),
+    )
+
+
+def trial_certificate(listen: Endpoint) -> Certificate:
+    """A self-signed certificate for this machine as clients on it will call it."""
+    names = ["localhost", "127.0.0.1", "::1"]
+    if listen.address not in names and not listen.is_wildcard:
+        names.append(listen.address)
+    return Certificate(NAME, *self_signed(names))
+
+
+def _check_usage(protocol: str, wishes: set[str]) -> None:
+    if protocol == TCP:
+        if wishes:
+            raise click.UsageError(f"{', '.join(sorted(wishes))}: a TCP listener has no TLS; use --protocol {TCPSSL}")
+        return
+    if "--self-signed" in wishes and wishes & {"--certificate", "--private-key"}:
+        raise click.UsageError("--self-signed makes its own certificate and key: leave out the files")
+    if not wishes & {"--self-signed", "--certificate"}:
+        raise click.UsageError("a TCPSSL listener needs --certificate FILE (and --private-key FILE) or --self-signed")
+
+
+def _certificate(listen: Endpoint, certificate: Path | None, private_key: Path | None) -> Certificate:
+    if certificate is None:
+        return trial_certificate(listen)
+    pair = load_pair(certificate, private_key)
+    for warning in pair.warnings:
+        click.echo(f"fastnlb: warning: {warning}", err=True)
+    return Certificate(NAME, pair.chain_pem, pair.key_pem)
+
+
+def _refuse(context: click.Context, message: str) -> NoReturn:
+    click.echo(f"fastnlb: {message}", err=True)
+    context.exit(EXIT_REFUSED)

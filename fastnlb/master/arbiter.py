@@ -1,0 +1,269 @@
+"""The master's loop: single-threaded, never blocking, from start to end of the daemon.
+
+Signals, channel frames and dead children arrive as events; each turn then reconciles the workers that are with
+those that should be.  Nothing is terminated, parsed or decided for a connection here.
+
+    start   open the sockets, fork, and make the change from the empty Snapshot; `ready` when it is done
+    TERM    drain: workers finish within shutdown_timeout, what remains 2 s later is killed
+    INT     workers stop at once, what remains 1 s later is killed
+    a death its seat gets an heir with the same sockets; see respawn.py
+
+Exit codes: 0 ended as asked, 1 the workers refused the start, 3 cannot start.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from fastnlb.channel import Frame
+from fastnlb.master import notify
+from fastnlb.master.fleet import Fleet
+from fastnlb.master.limits import raise_open_files
+from fastnlb.master.pidfile import PidFile, PidFileError
+from fastnlb.master.process import WORKER_REFUSED, Worker, WorkerMain, describe_exit, set_title
+from fastnlb.master.rollout import Rollout
+from fastnlb.master.signals import SignalQueue
+from fastnlb.master.sockets import CannotListen, SocketTable
+from fastnlb.model import Settings, Snapshot
+
+EXIT_DONE = 0
+EXIT_REFUSED = 1
+EXIT_CANNOT_START = 3
+
+DRAIN_GRACE = 2.0
+STOP_GRACE = 1.0
+START_ATTEMPTS = 5  # early deaths of one seat before the first `ready`; afterwards there is no limit
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+log = logging.getLogger("fastnlb.master")
+
+
+class Arbiter:
+    """One daemon.  `run` is its whole life; `apply` changes what it serves meanwhile, from within the loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        snapshot: Snapshot,
+        worker_main: WorkerMain,
+        pid_file: str | os.PathLike[str] | None = None,
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._first_snapshot = snapshot
+        self._pid_file = None if pid_file is None else PidFile(pid_file)
+        self._on_ready = on_ready
+        self._ready = False
+        self._ending = False
+        self._exit_code = EXIT_DONE
+        self._last_words: dict[int, str] = {}
+        self._signals = SignalQueue()
+        self._selector = selectors.DefaultSelector()
+        self._table = SocketTable()
+        self._fleet = Fleet(
+            seats=settings.workers,
+            worker_main=worker_main,
+            selector=self._selector,
+            disinherit=self._disinherit,
+            on_frame=self._on_frame,
+            on_gone=self._on_gone,
+        )
+        self._rollout = Rollout(settings.workers, self._fleet, self._table, self._on_done, self._on_failed)
+
+    def run(self) -> int:
+        """Runs the daemon to its end; the exit code for the process."""
+        try:
+            if self._start():
+                self._loop()
+        finally:
+            self._close()
+        return self._exit_code
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Begins the change to `snapshot`; raises CannotListen, OSError or ChangeInProgress and then did nothing."""
+        self._rollout.apply(snapshot)
+
+    # The loop
+
+    def _start(self) -> bool:
+        """Whether there is anything to loop for."""
+        set_title("fastnlb:master")
+        soft, hard = raise_open_files()
+        log.debug("open files: %d of at most %d", soft, hard)
+        self._signals.install()
+        self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
+        try:
+            if self._pid_file is not None:
+                self._pid_file.acquire()
+            self.apply(self._first_snapshot)
+        except (CannotListen, PidFileError, OSError) as error:
+            self._fail(EXIT_CANNOT_START, str(error))
+            return False
+        return True
+
+    def _loop(self) -> None:
+        while not (self._ending and not self._fleet.workers):
+            self._fleet.reconcile()
+            for key, events in self._selector.select(self._timeout()):
+                key.data(events)
+            # At every turn, not only after CHLD: a signal can be lost when its queue is full.
+            self._fleet.reap()
+            self._say_ready()
+
+    def _timeout(self) -> float | None:
+        deadline = self._fleet.next_deadline()
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+    def _close(self) -> None:
+        self._fleet.finish()
+        self._rollout.close()
+        self._table.close_all()
+        self._selector.close()
+        self._signals.close()
+        if self._pid_file is not None:
+            self._pid_file.release()
+
+    def _disinherit(self) -> None:
+        """Runs in a forked child.  Closes, and never unregisters: the epoll set itself is shared with the master."""
+        self._fleet.disinherit()
+        self._rollout.close()
+        self._table.close_all()
+        self._selector.close()
+        self._signals.disinherit()
+        if self._pid_file is not None:
+            self._pid_file.disinherit()
+
+    # The start, and its failure
+
+    def _say_ready(self) -> None:
+        if self._ready or self._ending or not self._rollout.settled():
+            return
+        self._ready = True
+        _say("ready")
+        notify.ready()
+        log.info("ready: %d workers", self._settings.workers)
+        if self._on_ready is not None:
+            self._on_ready()
+
+    def _on_done(self) -> None:
+        log.info("the change is applied: %d listeners", len(self._rollout.snapshot.active_listeners()))
+
+    def _on_failed(self, message: str) -> None:
+        if self._ready:
+            log.error("the change was refused, nothing has changed: %s", message)
+        else:
+            self._fail(EXIT_REFUSED, message)
+
+    def _fail(self, code: int, message: str) -> None:
+        """Ends a start that cannot succeed, with one line for whoever started us."""
+        if self._ending:
+            return
+        _say(f"fastnlb: {message}")
+        self._exit_code = code
+        self._end("stop", STOP_GRACE)
+
+    # Workers
+
+    def _on_frame(self, worker: Worker, frame: Frame) -> None:
+        if frame.kind == "notice":
+            self._on_notice(worker, frame.fields["level"], frame.fields["message"])
+        elif not self._ending:  # else it crossed our `drain` or `stop`
+            self._on_answer(worker, frame.kind, frame.fields)
+
+    def _on_answer(self, worker: Worker, kind: str, fields: dict[str, Any]) -> None:
+        match kind:
+            case "refused":
+                self._last_words[worker.index] = fields["message"]
+                self._rollout.refused(worker, fields["generation"], fields["message"])
+            case "booted":
+                self._rollout.booted(worker)
+            case "prepared":
+                self._rollout.prepared(worker, fields["generation"])
+            case "applied":
+                self._rollout.applied(worker, fields["generation"])
+            case "drained":
+                log.info("worker %d drains on its own", worker.index)
+            case _:
+                self._fleet.kill(worker, f"sent a {kind} frame, which is the master's")
+
+    def _on_notice(self, worker: Worker, level: str, message: str) -> None:
+        if level == "error":
+            self._last_words[worker.index] = message
+        log.log(_LEVELS.get(level, logging.WARNING), "worker %d: %s", worker.index, message)
+
+    def _on_gone(self, worker: Worker, status: int) -> None:
+        reason = self._last_words.pop(worker.index, "") or describe_exit(status)
+        if not self._ready and not self._ending:
+            if os.waitstatus_to_exitcode(status) == WORKER_REFUSED:
+                self._fail(EXIT_REFUSED, f"worker {worker.index} cannot start: {reason}")
+            elif self._fleet.policy.early_deaths(worker.index) >= START_ATTEMPTS:
+                died = f"worker {worker.index} died {START_ATTEMPTS} times before it could serve"
+                self._fail(EXIT_REFUSED, f"{died}: {reason}")
+        if not self._ending:
+            self._rollout.gone(worker)
+
+    # Signals
+
+    def _on_signals(self, _events: int) -> None:
+        for name in self._signals.read():
+            getattr(self, f"handle_{name}")()
+
+    def handle_chld(self) -> None:
+        """The loop reaps at every turn."""
+
+    def handle_term(self) -> None:
+        if self._ending:
+            return
+        log.info("draining, for at most %d s", self._settings.shutdown_timeout)
+        notify.stopping()
+        seconds = self._settings.shutdown_timeout
+        self._end("drain", seconds + DRAIN_GRACE, seconds=seconds)
+
+    def handle_quit(self) -> None:
+        self.handle_term()
+
+    def handle_int(self) -> None:
+        log.info("stopping at once")
+        notify.stopping()
+        self._end("stop", STOP_GRACE)
+
+    def handle_hup(self) -> None:
+        _not_yet("HUP (reload)")
+
+    def handle_usr1(self) -> None:
+        _not_yet("USR1 (reopen logs)")
+
+    def handle_usr2(self) -> None:
+        _not_yet("USR2 (hot restart)")
+
+    def handle_ttin(self) -> None:
+        _not_yet("TTIN (one worker more)")
+
+    def handle_ttou(self) -> None:
+        _not_yet("TTOU (one worker fewer)")
+
+    def _end(self, kind: str, within: float, **fields: float) -> None:
+        self._ending = True
+        self._fleet.dismiss(kind, within, **fields)
+        # Now, not at the end: the kernel keeps giving connections to a socket for as long as one copy is open.
+        self._rollout.close()
+        self._table.close_all()
+
+
+def _not_yet(what: str) -> None:
+    log.warning("signal %s: not available in this version of fastnlb, ignored", what)
+
+
+def _say(line: str) -> None:
+    """A line for whoever started us, on standard error whatever the log is set to."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

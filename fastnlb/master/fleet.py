@@ -1,0 +1,210 @@
+"""The worker processes: which seats are filled, what their channels say, who died, who is due.
+
+One seat per index.  `reconcile` and `reap` move the actual towards the desired, which is a living worker in
+every seat until `dismiss`.  Nothing here blocks, and nothing here knows what a Snapshot is: frames and deaths
+are handed to `on_frame` and `on_gone`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from fastnlb.channel import ChannelClosed, ChannelError, Frame
+from fastnlb.master.process import WORKER_DONE, State, Worker, WorkerMain, describe_exit, spawn
+from fastnlb.master.respawn import RespawnPolicy
+
+FRAMES_PER_TURN = 64  # so that a chatty worker does not keep the loop from the others
+EXIT_GRACE = 1.0  # between the end of a worker's channel and the end of its process
+
+log = logging.getLogger("fastnlb.master")
+
+
+class Fleet:
+    """All workers of one master."""
+
+    def __init__(
+        self,
+        *,
+        seats: int,
+        worker_main: WorkerMain,
+        selector: selectors.BaseSelector,
+        disinherit: Callable[[], None],
+        on_frame: Callable[[Worker, Frame], None],
+        on_gone: Callable[[Worker, int], None],
+    ) -> None:
+        self.workers: dict[int, Worker] = {}
+        self.policy = RespawnPolicy()
+        self._worker_main = worker_main
+        self._selector = selector
+        self._disinherit = disinherit
+        self._on_frame = on_frame
+        self._on_gone = on_gone
+        self._due: dict[int, float] = dict.fromkeys(range(seats), 0.0)
+        self._dismissed = False
+
+    # What the loop calls
+
+    def reconcile(self) -> None:
+        """Kills who is overdue, forks who is due."""
+        now = time.monotonic()
+        for worker in list(self.workers.values()):
+            if worker.kill_at is not None and worker.kill_at <= now:
+                self.kill(worker, "did not end in time")
+        for index in [index for index, due in self._due.items() if due <= now]:
+            self._fill(index, now)
+
+    def next_deadline(self) -> float | None:
+        """When `reconcile` has something to do next, on the monotonic clock."""
+        times = [*self._due.values(), *(w.kill_at for w in self.workers.values() if w.kill_at is not None)]
+        return min(times, default=None)
+
+    def reap(self) -> None:
+        """Buries every dead child.  Strangers too: as process 1 of a container we inherit orphans."""
+        by_pid = {worker.pid: worker for worker in self.workers.values()}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in by_pid:
+                self._bury(by_pid[pid], status)
+
+    def finish(self) -> None:
+        """Kills and reaps whatever is left.  For the very end, where waiting is allowed."""
+        self._due.clear()
+        for worker in list(self.workers.values()):
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(worker.pid, 0)
+            self._hang_up(worker)
+        self.workers.clear()
+
+    # What the arbiter and the rollout call
+
+    def send(self, worker: Worker, kind: str, fds: Iterable[int] = (), **fields: Any) -> None:
+        """Sends a frame; one to a dying worker is lost, which its end will tell in a moment."""
+        if worker.channel.fileno() < 0:
+            return
+        try:
+            worker.channel.send(kind, fds, **fields)
+        except ChannelClosed:
+            return  # its last words are still to be read, and then the end of file
+        except OSError as error:
+            self.kill(worker, f"cannot be sent a {kind} frame: {error}")
+        else:
+            self._watch(worker)
+
+    def dismiss(self, kind: str, within: float, **fields: Any) -> None:
+        """Sends everyone home: the frame now, SIGKILL after `within` seconds; no seat is filled any more."""
+        self._dismissed = True
+        self._due.clear()
+        deadline = time.monotonic() + within
+        for worker in list(self.workers.values()):
+            self.send(worker, kind, **fields)
+            worker.state = State.DRAINING
+            worker.kill_at = deadline if worker.kill_at is None else min(deadline, worker.kill_at)
+
+    def kill(self, worker: Worker, why: str) -> None:
+        """SIGKILL: the worker is of no use any more.  Its seat is filled again as after any death."""
+        if worker.state is State.GONE:
+            return
+        log.error("worker %d (pid %d) %s: killed", worker.index, worker.pid, why)
+        worker.kill_at = None
+        with suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+
+    def disinherit(self) -> None:
+        """Closes our ends of the channels, in a forked child."""
+        for worker in self.workers.values():
+            worker.channel.close()
+
+    # Birth and death
+
+    def _fill(self, index: int, now: float) -> None:
+        del self._due[index]
+        try:
+            worker = spawn(index, self._worker_main, self._disinherit)
+        except OSError as error:
+            self._due[index] = now + self.policy.delay(index, 0.0, None)
+            log.error("cannot fork worker %d: %s", index, error)
+            return
+        self.workers[index] = worker
+        self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._on_channel, worker))
+        log.info("worker %d started (pid %d)", index, worker.pid)
+
+    def _bury(self, worker: Worker, status: int) -> None:
+        while worker.channel.fileno() >= 0 and self._read_some(worker):
+            pass  # what it still had to say may be the reason
+        self._hang_up(worker)
+        worker.state = State.GONE
+        del self.workers[worker.index]
+        self._plan_heir(worker, status)
+        self._on_gone(worker, status)
+
+    def _plan_heir(self, worker: Worker, status: int) -> None:
+        name = f"worker {worker.index} (pid {worker.pid})"
+        how = describe_exit(status)
+        if self._dismissed:
+            log.log(logging.INFO if status == WORKER_DONE else logging.WARNING, "%s ended: %s", name, how)
+            return
+        now = time.monotonic()
+        served = None if worker.serving_since is None else now - worker.serving_since
+        delay = self.policy.delay(worker.index, now - worker.started_at, served)
+        self._due[worker.index] = now + delay
+        log.error("%s died: %s; its heir starts %s", name, how, f"in {delay:.1f} s" if delay else "now")
+
+    # Channels
+
+    def _on_channel(self, worker: Worker, events: int) -> None:
+        if events & selectors.EVENT_WRITE:
+            with suppress(ChannelClosed):  # as in `send`
+                worker.channel.flush()
+        if events & selectors.EVENT_READ:
+            self._read_some(worker)
+        self._watch(worker)
+
+    def _read_some(self, worker: Worker) -> bool:
+        """Hands on a bounded number of frames; whether there may be more."""
+        for _ in range(FRAMES_PER_TURN):
+            if worker.channel.fileno() < 0:
+                return False
+            try:
+                frame = worker.channel.receive()
+            except ChannelClosed:
+                self._hang_up(worker)
+                limit = time.monotonic() + EXIT_GRACE
+                worker.kill_at = limit if worker.kill_at is None else min(limit, worker.kill_at)
+                return False
+            except (ChannelError, OSError) as error:
+                self._hang_up(worker)
+                self.kill(worker, f"broke the control protocol ({error})")
+                return False
+            if frame is None:
+                return False
+            frame.close()  # no worker has a descriptor that the master wants
+            self._on_frame(worker, frame)
+        return True
+
+    def _watch(self, worker: Worker) -> None:
+        if worker.channel.fileno() < 0:
+            return
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.pending else 0)
+        key = self._selector.get_key(worker.channel)
+        if key.events != events:
+            self._selector.modify(worker.channel, events, key.data)
+
+    def _hang_up(self, worker: Worker) -> None:
+        if worker.channel.fileno() >= 0:
+            self._selector.unregister(worker.channel)
+            worker.channel.close()

@@ -1,0 +1,39 @@
+"""sd_notify: tells the service manager that started us how far we are.
+
+A datagram to the socket named in NOTIFY_SOCKET; without that variable nothing happens.  Never raises and
+never blocks: a broken service manager is no reason to stop serving.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+
+
+def ready() -> None:
+    """Every worker accepts; and this is the main process, whoever forked it."""
+    notify("READY=1", f"MAINPID={os.getpid()}")
+
+
+def stopping() -> None:
+    """The drain has begun."""
+    notify("STOPPING=1")
+
+
+def status(text: str) -> None:
+    """One line for `systemctl status`."""
+    notify("STATUS=" + " ".join(text.split()))
+
+
+def notify(*assignments: str) -> None:
+    """Sends variable assignments."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]  # the abstract namespace
+    with suppress(OSError, ValueError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        sock.connect(address)
+        sock.send("\n".join(assignments).encode("utf-8", "replace"))

@@ -1,0 +1,231 @@
+"""Brings Snapshots to the workers: whole changes to all of them, and the present state to each heir.
+
+The `Change` decides; this file sends, and keeps the sockets in step: staged with the change, adopted at the
+commit, closed after a rollback.  What a worker lacks is computed from the sockets it holds, so a fresh worker,
+one that takes part in a change and one that missed a change are served by the same few lines.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from fastnlb.channel import encode_snapshot, payload_descriptor
+from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommit, SendRollback
+from fastnlb.master.fleet import Fleet
+from fastnlb.master.process import State, Worker
+from fastnlb.master.sockets import Rows, SocketTable, close_rows, plan_sockets
+from fastnlb.model import Snapshot
+
+SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
+
+log = logging.getLogger("fastnlb.master")
+
+
+class ChangeInProgress(Exception):  # noqa: N818 - reads as what it says
+    """The previous change is not finished; try again when it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A Snapshot as it is sent: the memfd is made once, for all workers and later heirs."""
+
+    generation: int
+    snapshot: Snapshot
+    payload: int
+
+
+class Rollout:
+    """The state every worker serves or is about to.  The arbiter passes the frames of workers in."""
+
+    def __init__(
+        self,
+        seats: int,
+        fleet: Fleet,
+        table: SocketTable,
+        on_done: Callable[[], None],
+        on_failed: Callable[[str], None],
+    ) -> None:
+        self._seats = seats
+        self._fleet = fleet
+        self._table = table
+        self._on_done = on_done
+        self._on_failed = on_failed
+        self._last_generation = 0
+        self._current: _Offer | None = None  # None only before the first commit
+        self._next: _Offer | None = None
+        self._change: Change | None = None
+        self._closes: tuple[str, ...] = ()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is served, by decision if not yet by every worker."""
+        return Snapshot() if self._current is None else self._current.snapshot
+
+    def settled(self) -> bool:
+        """Whether a worker in every seat serves the current Snapshot and nothing is under way."""
+        if self._change is not None or self._current is None or len(self._fleet.workers) < self._seats:
+            return False
+        generation = self._current.generation
+        return all(w.state is State.SERVING and w.generation == generation for w in self._fleet.workers.values())
+
+    def apply(self, snapshot: Snapshot) -> None:
+        """Begins the change to `snapshot`; raises CannotListen, OSError or ChangeInProgress and then did nothing."""
+        if self._change is not None:
+            raise ChangeInProgress("the previous change is not finished")
+        plan = plan_sockets(self.snapshot, snapshot)
+        opened = self._table.open_rows(plan.opens, self._seats)
+        try:
+            self._next = _Offer(self._last_generation + 1, snapshot, payload_descriptor(encode_snapshot(snapshot)))
+        except BaseException:
+            close_rows(opened)
+            raise
+        self._last_generation += 1
+        self._closes = plan.closes
+        self._change = Change(self._last_generation, snapshot, opened, self._participants())
+        for index in self._change.participants & self._fleet.workers.keys():
+            self._offer_next(self._fleet.workers[index])
+        self._perform(self._change.begin())
+
+    def close(self) -> None:
+        """Closes the sockets and payloads of this object: at the end, and in a forked child."""
+        if self._change is not None and self._change.phase is Phase.PREPARING:
+            close_rows(self._change.opened_rows)
+        for offer in (self._current, self._next):
+            if offer is not None:
+                os.close(offer.payload)
+        self._current = self._next = self._change = None
+
+    # Events of workers
+
+    def booted(self, worker: Worker) -> None:
+        if worker.state is not State.BOOTING:
+            self._fleet.kill(worker, "booted twice")
+        elif self._current is not None:
+            self._offer(worker, self._current, self._table.row(worker.index))
+        else:
+            self._offer_next(worker)
+
+    def prepared(self, worker: Worker, generation: int) -> None:
+        if generation != worker.offered:
+            return  # an answer to what was rolled back meanwhile
+        change = self._change
+        if change is not None and change.phase is Phase.PREPARING and change.generation == generation:
+            self._perform(change.on_prepared(worker.index))
+        else:
+            self._fleet.send(worker, "commit", generation=generation)
+
+    def refused(self, worker: Worker, generation: int, message: str) -> None:
+        change = self._change
+        if change is not None and change.phase is Phase.PREPARING and change.generation == generation:
+            self._perform(change.on_refused(worker.index, message))
+        elif generation == worker.offered:
+            # Its siblings took the same Snapshot.  A new process starts from a clean slate.
+            self._fleet.kill(worker, f"refused what the others serve ({message})")
+
+    def applied(self, worker: Worker, generation: int) -> None:
+        if generation != worker.offered or not generation:
+            return
+        worker.generation, worker.offered = generation, 0
+        worker.holds, worker.staged = worker.staged, {}
+        if worker.state is State.PREPARING:
+            worker.state = State.SERVING
+            worker.serving_since = time.monotonic()
+            log.info("worker %d (pid %d) serves", worker.index, worker.pid)
+        if self._change is not None and self._change.generation == generation:
+            self._perform(self._change.on_applied(worker.index))
+        self._catch_up(worker)
+
+    def gone(self, worker: Worker) -> None:
+        if self._change is None:
+            return
+        # At the start there is no older state for the heir, so it takes its predecessor's part.
+        lost = self._change.on_replaced if self._current is None else self._change.on_gone
+        self._perform(lost(worker.index))
+
+    # Actions of the change
+
+    def _perform(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case SendCommit(to):
+                    self._decide()
+                    self._tell(to, "commit")
+                case SendRollback(to):
+                    self._tell(to, "rollback")
+                case Done():
+                    self._done()
+                case Failed(message):
+                    self._failed(message)
+
+    def _decide(self) -> None:
+        """The point of no return: from here on an heir gets the new Snapshot."""
+        assert self._change is not None  # noqa: S101 - for the type checker
+        if self._current is not None:
+            os.close(self._current.payload)
+        self._current, self._next = self._next, None
+        self._table.adopt(self._change.opened_rows, self._closes)
+
+    def _tell(self, indices: Iterable[int], kind: str) -> None:
+        for index in indices:
+            worker = self._fleet.workers.get(index)
+            if worker is None:
+                continue
+            if kind == "rollback":
+                worker.offered, worker.staged = 0, {}
+            self._fleet.send(worker, kind, generation=self._last_generation)
+
+    def _done(self) -> None:
+        self._change = None
+        self._table.close_retired()
+        for worker in list(self._fleet.workers.values()):
+            self._catch_up(worker)
+        self._on_done()
+
+    def _failed(self, message: str) -> None:
+        assert self._change is not None and self._next is not None  # noqa: S101 - for the type checker
+        close_rows(self._change.opened_rows)
+        os.close(self._next.payload)
+        self._change = self._next = None
+        self._on_failed(message)
+
+    # Sending a Snapshot
+
+    def _participants(self) -> list[int]:
+        """Who is asked: at the start every seat, later every worker that serves and has nothing else to answer."""
+        if self._current is None:
+            return list(range(self._seats))
+        return [w.index for w in self._fleet.workers.values() if w.state is State.SERVING and not w.offered]
+
+    def _catch_up(self, worker: Worker) -> None:
+        """Offers the current Snapshot to a worker that was not asked when it was decided on."""
+        if self._current is None or worker.state is not State.SERVING or worker.offered:
+            return
+        if worker.generation != self._current.generation:
+            self._offer(worker, self._current, self._table.row(worker.index))
+
+    def _offer_next(self, worker: Worker) -> None:
+        if self._change is None or self._next is None:
+            return
+        row = {name: sock for name, sock in self._table.row(worker.index).items() if name not in self._closes}
+        row |= _row_of(self._change.opened_rows, worker.index)
+        self._offer(worker, self._next, row)
+
+    def _offer(self, worker: Worker, offer: _Offer, row: dict[str, socket.socket]) -> None:
+        lacking = [(name, sock) for name, sock in row.items() if worker.holds.get(name) is not sock]
+        for start in range(0, len(lacking), SOCKETS_PER_FRAME):
+            batch = lacking[start : start + SOCKETS_PER_FRAME]
+            names, fds = [name for name, _ in batch], [sock.fileno() for _, sock in batch]
+            self._fleet.send(worker, "sockets", fds, generation=offer.generation, names=names)
+        self._fleet.send(worker, "prepare", [offer.payload], generation=offer.generation)
+        worker.offered, worker.staged = offer.generation, row
+        if worker.state is State.BOOTING:
+            worker.state = State.PREPARING
+
+
+def _row_of(rows: Rows, index: int) -> dict[str, socket.socket]:
+    return {name: sock for (name, each), sock in rows.items() if each == index}

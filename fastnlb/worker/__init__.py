@@ -1,0 +1,1 @@
+"""One worker process: the only part of the program that imports the core."""

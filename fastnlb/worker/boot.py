@@ -1,0 +1,33 @@
+"""What a worker has when it begins: the TLS library's addresses, its row of the counter page, its Engine."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+
+from fastnlb._core.engine import Engine
+from fastnlb.stats.page import Page
+from fastnlb.tls.binding import addresses
+
+RESERVED_DESCRIPTORS = 16
+"""Kept free for what is not a connection: frames from the master, logs, files a library opens for a moment."""
+
+
+def boot(page: Page, row: int) -> Engine:
+    """An Engine that counts in `row`.  Raises fastnlb.tls.binding.BindingError, OSError."""
+    # What was made before the fork is never garbage: leaving it out of collections keeps its pages shared.
+    gc.freeze()
+    page.reset_gauges(row)
+    engine = Engine(addresses(), counters=page.address(row), descriptor_limit=0)
+    fit_descriptor_limit(engine)
+    return engine
+
+
+def fit_descriptor_limit(engine: Engine) -> int:
+    """Give the connections what the process limit leaves after everything else; returns that number."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    others = len(os.listdir("/proc/self/fd")) - 1 - engine.debug_counts()["descriptors"]
+    engine.descriptor_limit = max(0, soft - others - RESERVED_DESCRIPTORS)
+    return int(engine.descriptor_limit)
+

@@ -1,0 +1,169 @@
+"""The life of a worker: run the Engine, and between two runs do what the master says.
+
+The Engine comes back only for a control frame, a notice or the end of a drain; nothing here is called per
+connection.  Signals are the master's business: a worker that left on its own would leave its row of listening
+sockets without an acceptor.  The end of the channel means that the master is gone: the worker then serves what it
+has and leaves, so that no orphan lives for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastnlb._core.defs import Notice, StopReason
+from fastnlb._core.engine import Engine
+from fastnlb.channel import ChannelClosed, ChannelError, Frame, decode_snapshot, read_payload
+from fastnlb.master.process import WORKER_DONE, WORKER_REFUSED, Seat
+from fastnlb.stats.page import Page
+from fastnlb.tls.binding import BindingError
+from fastnlb.tls.contexts import ContextError
+from fastnlb.worker.boot import boot, fit_descriptor_limit
+from fastnlb.worker.compile import Contexts, compile_snapshot
+
+ORPHAN_DRAIN_SECONDS = 30.0
+NOTICE_INTERVAL_SECONDS = 60.0
+
+
+def main(seat: Seat, *, page: Page) -> int:
+    """Serve until the master says otherwise; returns the exit code."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        engine = boot(page, seat.row)
+    except (BindingError, OSError) as error:
+        seat.channel.send("notice", level="error", message=str(error))
+        return WORKER_REFUSED
+    with contextlib.closing(engine):
+        return Worker(seat, engine).serve()
+
+
+class Worker:
+    """Control frames in, Engine calls out."""
+
+    def __init__(self, seat: Seat, engine: Engine) -> None:
+        self._seat = seat
+        self._channel = seat.channel
+        self._engine = engine
+        self._contexts = Contexts()
+        self._sockets: dict[str, int] = {}
+        self._prepared: int | None = None
+        self._master_gone = False
+        self._stopping = False
+        self._last_pause_notice = float("-inf")
+        self._handlers: dict[str, Callable[[Frame], None]] = {
+            "sockets": self._on_sockets,
+            "prepare": self._on_prepare,
+            "commit": self._on_commit,
+            "rollback": self._on_rollback,
+            "drain": self._on_drain,
+            "stop": self._on_stop,
+        }
+
+    def serve(self) -> int:
+        self._engine.watch(self._channel.fileno())
+        self._say("booted")
+        while not self._stopping:
+            reason = self._engine.run()
+            if reason == StopReason.STOP_WATCH:
+                self._receive()
+            elif reason == StopReason.STOP_NOTICE:
+                self._pass_on_notice()
+            elif reason == StopReason.STOP_DRAINED:
+                self._say("drained")
+                return WORKER_DONE
+            else:
+                raise OSError("the event loop cannot poll its descriptors")
+            self._contexts.keep_only(self._engine.generations() | {self._prepared or 0})
+        return WORKER_DONE
+
+    # --- frames ------------------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        try:
+            while not self._master_gone and not self._stopping and (frame := self._channel.receive()) is not None:
+                self._handlers[frame.kind](frame)
+        except (ChannelClosed, ChannelError):
+            self._orphaned()
+
+    def _orphaned(self) -> None:
+        if not self._master_gone:
+            self._master_gone = True
+            self._engine.unwatch(self._channel.fileno())
+            self._engine.drain(ORPHAN_DRAIN_SECONDS)
+
+    def _on_sockets(self, frame: Frame) -> None:
+        self._sockets.update(zip(frame.fields["names"], frame.fds, strict=True))
+
+    def _on_prepare(self, frame: Frame) -> None:
+        generation = frame.fields["generation"]
+        try:
+            self._prepare(generation, frame)
+        except (ContextError, ValueError, OSError, MemoryError) as error:
+            self._close_sockets()
+            self._say("refused", generation=generation, message=str(error) or type(error).__name__)
+        else:
+            self._prepared = generation
+            self._say("prepared", generation=generation)
+
+    def _prepare(self, generation: int, frame: Frame) -> None:
+        with contextlib.closing(frame):
+            snapshot = decode_snapshot(read_payload(frame.fds[0]))
+        compiled = compile_snapshot(snapshot, self._contexts)
+        self._contexts.hold(generation, compiled.contexts)
+        self._engine.prepare(generation, compiled.listeners, compiled.groups, self._sockets)
+        self._sockets = {}
+
+    def _on_commit(self, frame: Frame) -> None:
+        self._engine.commit()
+        self._prepared = None
+        fit_descriptor_limit(self._engine)
+        self._say("applied", generation=frame.fields["generation"])
+
+    def _on_rollback(self, frame: Frame) -> None:
+        self._engine.rollback()
+        self._prepared = None
+        self._close_sockets()
+
+    def _on_drain(self, frame: Frame) -> None:
+        self._engine.drain(float(frame.fields["seconds"]))
+
+    def _on_stop(self, frame: Frame) -> None:
+        self._stopping = True
+
+    def _close_sockets(self) -> None:
+        for descriptor in self._sockets.values():
+            os.close(descriptor)
+        self._sockets = {}
+
+    # --- upwards -----------------------------------------------------------------------------------------------
+
+    def _say(self, kind: str, **fields: Any) -> None:
+        if self._master_gone:
+            return
+        try:
+            self._channel.send(kind, **fields)
+            # Only a master that has not read for hundreds of frames gets us here; it must not lose one.
+            while self._channel.pending:
+                select.select([], [self._channel], [], 1.0)
+                self._channel.flush()
+        except ChannelClosed:
+            self._orphaned()
+
+    def _pass_on_notice(self) -> None:
+        """A worker at its limit pauses and resumes many times a second: one line a minute says enough."""
+        notice = self._engine.notice()
+        now = time.monotonic()
+        if notice != Notice.NOTICE_DESCRIPTORS or now - self._last_pause_notice < NOTICE_INTERVAL_SECONDS:
+            return
+        self._last_pause_notice = now
+        self._say(
+            "notice",
+            level="warning",
+            message=f"worker {self._seat.index} has reached its limit of {self._engine.descriptor_limit} descriptors "
+            "for connections: new ones wait until some are free; raise the limit (ulimit -n, LimitNOFILE=)",
+        )

@@ -1,0 +1,90 @@
+"""The real program in front of real servers, and its numbers read from the shared counter page."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastnlb.stats.page import MEMORY_NAME, STRIDE
+from fastnlb.stats.table import NUMBERS
+from support.procs import PATIENCE, Program, children, descriptors, free_port, wait_for
+
+
+class Daemon:
+    """`fastnlb` with one listener on loopback; `arguments` are those of the command line."""
+
+    def __init__(self, arguments: Sequence[str], port: int, output: Path) -> None:
+        self.port = port
+        self.address = ("127.0.0.1", port)
+        self.program = Program(["-m", "fastnlb", *arguments], output)
+
+    def wait_ready(self) -> Daemon:
+        self.program.wait_line("ready")
+        return self
+
+    @property
+    def workers(self) -> list[int]:
+        return children(self.program.pid)
+
+    def rows(self) -> list[dict[str, int]]:
+        """The counter page, a row per worker."""
+        descriptor = next(fd for fd, what in descriptors(self.program.pid).items() if MEMORY_NAME in what)
+        with Path(f"/proc/{self.program.pid}/fd/{descriptor}").open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as page:
+                return [
+                    dict(zip((n.name for n in NUMBERS), struct.unpack_from(f"={len(NUMBERS)}Q", page, at), strict=True))
+                    for at in range(0, size - size % STRIDE, STRIDE)
+                ]
+
+    def total(self) -> dict[str, int]:
+        rows = self.rows()
+        return {name: sum(row[name] for row in rows) for name in rows[0]}
+
+    def wait_numbers(self, seconds: float = PATIENCE, **expected: int) -> dict[str, int]:
+        """Until each number named is exactly so; fails with all of them when it never is."""
+        try:
+            wait_for(lambda: all(self.total()[name] == value for name, value in expected.items()), "", seconds)
+        except AssertionError:
+            raise AssertionError(f"wanted {expected}, have {self.total()}\n{self.program.output()}") from None
+        return self.total()
+
+    def assert_nothing_held(self) -> None:
+        """No connection, and nothing of one: descriptors, buffers, TLS objects, timers."""
+        self.wait_numbers(connections=0)
+        self.wait_numbers(descriptors=0, buffers_lent=0, tls_objects=0, timers=0)
+        for pid in self.workers:
+            assert worker_sockets(pid) == 2, descriptors(pid)
+
+
+def worker_sockets(pid: int) -> int:
+    """Sockets a worker holds; an idle one has its listening socket and its end of the channel."""
+    return sum(what.startswith("socket:") for what in descriptors(pid).values())
+
+
+def resident_kib(pid: int) -> int:
+    """Resident memory of a process in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError(f"process {pid} has no memory")
+
+
+@contextmanager
+def quick(folder: Path, servers: Sequence[tuple[str, int]], *more: str, workers: int = 2) -> Iterator[Daemon]:
+    """`fastnlb quick` with the certificate and key in `folder` (Material.write); `more` adds options."""
+    port = free_port()
+    arguments = ["quick", "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
+    for host, server_port in servers:
+        arguments += ["--server", f"{host}:{server_port}"]
+    if "--protocol" not in more:
+        arguments += ["--certificate", str(folder / "server.pem"), "--private-key", str(folder / "server.key")]
+    daemon = Daemon([*arguments, *more], port, folder / f"output-{port}")
+    try:
+        yield daemon.wait_ready()
+    finally:
+        daemon.program.kill()

@@ -1,0 +1,170 @@
+"""Real processes for tests: started, watched through what they write and through /proc, and always ended.
+
+Nothing sleeps for a fixed time: `wait_for` polls until its condition holds and fails with the context when it
+never does.  Everything is ended by process id.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import fastnlb
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).resolve().parents[2]
+# Programs run the package this process has: a sanitizer build stands beside the tree, not in it.
+PACKAGE_PATH = Path(fastnlb.__file__).resolve().parents[1]
+PATIENCE = 15.0
+
+
+def wait_for(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    """The first true value of `condition`; AssertionError after `seconds` without one."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain for {what}")
+        time.sleep(0.005)
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that nobody listens on at this moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as sock:
+        sock.bind((host, 0))
+        return int(sock.getsockname()[1])
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    return process_state(pid) not in ("", "Z", "X")
+
+
+def process_state(pid: int) -> str:
+    """The state letter of /proc; empty when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[0]
+
+
+def children(pid: int) -> list[int]:
+    """The child processes, zombies included, in the order of their birth."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    """Open descriptors and what they are, such as `socket:[1234]`."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found[int(link.name)] = str(link.readlink())
+    return found
+
+
+def listening_inodes(port: int) -> set[str]:
+    """The sockets that listen on a TCP port, as they appear in `descriptors`."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(OSError):
+            for line in Path(table).read_text("ascii").splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                    found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+class Program:
+    """A program of ours in its own session, with its standard error in a file."""
+
+    def __init__(self, arguments: Sequence[str], error_file: Path, env: dict[str, str] | None = None) -> None:
+        self._error_file = error_file
+        path = os.pathsep.join([str(PACKAGE_PATH), str(ROOT / "tests")])
+        with error_file.open("wb") as stderr:
+            self._popen = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                env={**os.environ, "PYTHONPATH": path, **(env or {})},
+                start_new_session=True,
+            )
+        self.pid = self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._popen.poll()
+
+    def lines(self) -> list[str]:
+        """What it wrote so far."""
+        return self._error_file.read_text("utf-8", "replace").splitlines()
+
+    def wait_line(self, pattern: str, seconds: float = PATIENCE) -> str:
+        """The first line that matches in full; fails at once when the program ends without it."""
+
+        def look() -> str | None:
+            ended = self.exit_code is not None
+            found = next((line for line in self.lines() if re.fullmatch(pattern, line)), None)
+            assert found or not ended, f"ended with {self.exit_code} and no line {pattern!r}:\n{self.output()}"
+            return found
+
+        try:
+            return wait_for(look, f"the line {pattern!r}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output()}") from None
+
+    def wait_exit(self, seconds: float = PATIENCE) -> int:
+        """Its exit code."""
+        try:
+            return self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still runs after {seconds} s:\n{self.output()}") from None
+
+    def output(self) -> str:
+        return "\n".join(f"    | {line}" for line in self.lines())
+
+    def signal(self, number: int) -> None:
+        self._popen.send_signal(number)
+
+    def interrupt_group(self) -> None:
+        """Ctrl-C in a terminal: SIGINT to every process of the foreground group."""
+        os.killpg(self.pid, signal.SIGINT)
+
+    def kill(self) -> None:
+        """Ends it and its children, however stuck they are."""
+        family = [self.pid, *children(self.pid)]
+        if self._popen.poll() is None:
+            self._popen.kill()
+            self._popen.wait()
+        for pid in family[1:]:
+            if alive(pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def program(arguments: Sequence[str], error_file: Path, env: dict[str, str] | None = None) -> Iterator[Program]:
+    """A Program for the length of a block."""
+    started = Program(arguments, error_file, env)
+    try:
+        yield started
+    finally:
+        started.kill()
