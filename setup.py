@@ -13,7 +13,7 @@ from Cython.Compiler import Options
 from setuptools import Extension, setup
 
 CORE = Path("fastnlb/_core")
-COMMON = ["-std=gnu11", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
+WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 MODES = {
     "release": (["-O2", "-g", "-fvisibility=hidden"], []),
@@ -33,7 +33,7 @@ extensions = [
         [str(source)],
         include_dirs=[str(CORE)],
         depends=[str(path) for path in (*CORE.glob("*.pxd"), *CORE.glob("*.h"))],
-        extra_compile_args=[*COMMON, *compile_args],
+        extra_compile_args=["-std=gnu11", *WARNINGS, *compile_args],
         extra_link_args=link_args,
     )
     for source in sorted(CORE.glob("*.pyx"))

@@ -6,8 +6,8 @@ from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Group, Server, Step
 from .half cimport half_adopt, half_close
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
-from .sys cimport (EINPROGRESS, IPPROTO_TCP, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY,
-                   connect, errno, getsockopt, setsockopt, sockaddr, socket, socklen_t)
+from .sys cimport (EINPROGRESS, IPPROTO_TCP, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
+                   TCP_NODELAY, connect, errno, getsockopt, setsockopt, sockaddr, socket, socklen_t)
 
 cdef enum:
     MOST_ATTEMPTS = 255        # what Conn.attempts can count

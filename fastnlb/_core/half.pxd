@@ -2,7 +2,8 @@
 
 from .counters cimport N_DESCRIPTORS
 from .defs cimport Core, Half
-from .sys cimport EAGAIN, EINTR, SIOCOUTQ, SO_LINGER, SOL_SOCKET, close, errno, ioctl, linger, recv, setsockopt, ssize_t
+from .sys cimport (EAGAIN, EINTR, SIOCOUTQ, SO_LINGER, SOL_SOCKET, close, errno, ioctl, linger, recv, setsockopt,
+                   ssize_t)
 
 cdef enum:
     DISCARDS_PER_CALL = 16     # so that a peer that never stops sending cannot hold the loop

@@ -2,7 +2,7 @@
 # See relay.pxd for the contract.
 
 from .defs cimport (FAULT_MEMORY, FLOW_BROKEN, FLOW_DONE, FLOW_ENDED, FLOW_OPEN, STEP_EOF, STEP_FAULT, STEP_MOVED,
-                    STEP_WANT_READ, STEP_WANT_WRITE, Core, Flow, Half, Step)
+                    STEP_WANT_WRITE, Core, Flow, Half, Step)
 from .pool cimport BUFFER_BYTES, pool_get, pool_put
 
 

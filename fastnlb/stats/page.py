@@ -12,7 +12,7 @@ import mmap
 import os
 import struct
 
-from fastnlb.stats.table import NUMBERS, ROW_BYTES, GAUGE
+from fastnlb.stats.table import GAUGE, NUMBERS, ROW_BYTES
 
 CACHE_LINE = 64
 STRIDE = (ROW_BYTES + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
 import resource
+from pathlib import Path
 
 from fastnlb._core.engine import Engine
 from fastnlb.stats.page import Page
@@ -27,7 +27,6 @@ def boot(page: Page, row: int) -> Engine:
 def fit_descriptor_limit(engine: Engine) -> int:
     """Give the connections what the process limit leaves after everything else; returns that number."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    others = len(os.listdir("/proc/self/fd")) - 1 - engine.debug_counts()["descriptors"]
+    others = sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1 - engine.debug_counts()["descriptors"]
     engine.descriptor_limit = max(0, soft - others - RESERVED_DESCRIPTORS)
     return int(engine.descriptor_limit)
-

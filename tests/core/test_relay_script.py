@@ -1,7 +1,7 @@
 """The relay and the end of a connection, told as scripts: what each side answers, what must come of it."""
 
-import os
 import socket
+from pathlib import Path
 
 import pytest
 from fastnlb._core._testing import RelayProbe
@@ -17,13 +17,18 @@ def counting(size):
     return bytes(i % 251 for i in range(size))
 
 
+def open_descriptors():
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def probe(client=None, server=None, **options):
     return RelayProbe(client or {}, server or {}, **options)
 
 
 def test_bytes_of_both_sides_arrive_in_order():
-    relay = probe({"pull": [("moved", 1000), ("moved", 500)], "push": TAKES_ALL},
-                  {"pull": [("moved", 700)], "push": TAKES_ALL})
+    relay = probe(
+        {"pull": [("moved", 1000), ("moved", 500)], "push": TAKES_ALL}, {"pull": [("moved", 700)], "push": TAKES_ALL}
+    )
     assert relay.advance() == RELAY
     assert relay.received(SERVER) == counting(1500)
     assert relay.received(CLIENT) == counting(700)
@@ -143,7 +148,7 @@ def test_a_peer_that_never_ends_its_stream_is_cut_off():
 
 
 def test_descriptors_are_closed_exactly_once():
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     relay = probe({"pull": ["eof"]}, {"pull": ["eof"]})
     assert relay.advance() == CLOSED
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before

@@ -56,8 +56,12 @@ def make_material() -> Material:
     )
 
 
-def _issue(name: str, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, ca_key: ec.EllipticCurvePrivateKey,
-           ca: x509.Certificate) -> Certificate:
+def _issue(
+    name: str,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    ca_key: ec.EllipticCurvePrivateKey,
+    ca: x509.Certificate,
+) -> Certificate:
     leaf = _sign(key, ca_key, "localhost", ca, is_ca=False)
     return Certificate(name, leaf.public_bytes(serialization.Encoding.PEM), private_pem(key))
 
@@ -68,8 +72,14 @@ def private_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     )
 
 
-def _sign(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, ca_key: ec.EllipticCurvePrivateKey, name: str,
-          ca: x509.Certificate | None, *, is_ca: bool) -> x509.Certificate:
+def _sign(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+    ca_key: ec.EllipticCurvePrivateKey,
+    name: str,
+    ca: x509.Certificate | None,
+    *,
+    is_ca: bool,
+) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (

@@ -13,6 +13,9 @@ from fastnlb.stats.page import MEMORY_NAME, STRIDE
 from fastnlb.stats.table import NUMBERS
 from support.procs import PATIENCE, Program, children, descriptors, free_port, wait_for
 
+NAMES = [number.name for number in NUMBERS]
+ROW = f"={len(NUMBERS)}Q"
+
 
 class Daemon:
     """`fastnlb` with one listener on loopback; `arguments` are those of the command line."""
@@ -36,10 +39,8 @@ class Daemon:
         with Path(f"/proc/{self.program.pid}/fd/{descriptor}").open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as page:
-                return [
-                    dict(zip((n.name for n in NUMBERS), struct.unpack_from(f"={len(NUMBERS)}Q", page, at), strict=True))
-                    for at in range(0, size - size % STRIDE, STRIDE)
-                ]
+                rows = [struct.unpack_from(ROW, page, at) for at in range(0, size - size % STRIDE, STRIDE)]
+        return [dict(zip(NAMES, row, strict=True)) for row in rows]
 
     def total(self) -> dict[str, int]:
         rows = self.rows()

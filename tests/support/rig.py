@@ -198,4 +198,3 @@ def receive_all(sock: Any) -> bytes:
     while data := sock.recv(65536):
         parts.append(data)
     return b"".join(parts)
-

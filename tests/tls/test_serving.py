@@ -86,8 +86,9 @@ def test_a_client_that_only_closes_tcp_has_ended_its_stream(rig, backend, materi
 
 
 def test_a_reset_of_the_server_is_not_dressed_up_as_a_clean_end(rig, backend, material, version):
-    one = rig([backend(lambda sock: (sock.recv(1), sock.sendall(b"part"), reset(sock))).address],
-              material.server_context())
+    one = rig(
+        [backend(lambda sock: (sock.recv(1), sock.sendall(b"part"), reset(sock))).address], material.server_context()
+    )
     client = one.tls_client(version).handshake()
     client.send(b"x")
     with pytest.raises((ConnectionResetError, ConnectionError)):

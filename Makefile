@@ -1,0 +1,76 @@
+# One command per task; the same ones locally and in CI.  `make help` lists them.
+
+PYTHON ?= python3
+LISTEN ?= 127.0.0.1:8443
+VENV := .venv
+BIN := $(VENV)/bin
+CORE := $(wildcard fastnlb/_core/*.pyx fastnlb/_core/*.pxd fastnlb/_core/*.h) setup.py
+PACKAGE := $(shell find fastnlb -name '*.py')
+ASAN := build/asan
+
+.PHONY: help run test lint build debug asan test-asan bench clean preflight
+
+help:
+	@echo 'make run        build, and serve a demo on $(LISTEN) until Ctrl-C'
+	@echo 'make test       build and run the tests (TESTS=... for some of them)'
+	@echo 'make lint       ruff, mypy --strict, cython-lint'
+	@echo 'make debug      the core with assertions, in place (make build FORCE=1 goes back)'
+	@echo 'make test-asan  core, TLS and adversity tests on a build with sanitizers'
+	@echo 'make bench      processor time per connection and per KiB, beside the peers that are installed'
+	@echo 'make clean      remove everything that was made'
+
+run: build
+	@$(BIN)/fastnlb demo --listen $(LISTEN)
+
+TESTS ?= tests
+test: build
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint fastnlb/_core
+
+bench: build
+	$(BIN)/python bench/proxy_cost.py
+
+build: $(VENV)/built
+
+$(VENV)/installed: pyproject.toml scripts/preflight
+	@scripts/preflight $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip 'setuptools>=77,<90' 'Cython~=3.3.0'
+	$(BIN)/python -m pip install --quiet --no-build-isolation --config-settings editable_mode=compat --editable '.[dev]'
+	@touch $@
+
+$(VENV)/built: $(VENV)/installed $(CORE) $(if $(FORCE),always)
+	$(BIN)/python setup.py --quiet build_ext --inplace --parallel 2 $(if $(FORCE),--force)
+	@touch $@
+
+.PHONY: always
+always:
+
+debug: $(VENV)/installed
+	FASTNLB_BUILD=debug $(BIN)/python setup.py --quiet build_ext --inplace --force --parallel 2
+	@touch $(VENV)/built
+
+# The sanitizer build stands beside the tree, so that the two never overwrite each other.
+asan: $(ASAN)/built
+$(ASAN)/built: $(VENV)/installed $(CORE) $(PACKAGE)
+	FASTNLB_BUILD=asan $(BIN)/python setup.py --quiet build --build-base $(ASAN) --build-lib $(ASAN)/lib --parallel 2
+	@touch $@
+
+SANITIZERS = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)
+test-asan: asan
+	LD_PRELOAD="$(SANITIZERS)" PYTHONMALLOC=malloc PYTHONPATH=$(CURDIR)/$(ASAN)/lib \
+	ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 \
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+	$(BIN)/python -P -m pytest -p no:cacheprovider tests/core tests/tls tests/adversity
+
+preflight:
+	@scripts/preflight $(PYTHON)
+
+clean:
+	rm -rf $(VENV) build *.egg-info fastnlb/_core/*.so
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
