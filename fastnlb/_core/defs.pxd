@@ -99,8 +99,8 @@ cdef struct Half:
     uint8_t more           # TLS: the record layer may still give plaintext without new ciphertext
     uint8_t notified       # TLS: close_notify has been written
     uint8_t fault          # Fault; sticky
-    uint32_t window_in     # TLS: plaintext bytes each way since the mode was last weighed
-    uint32_t window_out
+    uint32_t window_in     # TLS: plaintext read since the mode was last weighed
+    uint32_t window_out    # TLS: plaintext written in whole records since then
     const Xport* xport     # borrowed: static
     void* ssl              # owned: SSL*, freed at reap
     void* write_bio        # borrowed from ssl; NULL unless TLS_MEMORY

@@ -255,7 +255,8 @@ cdef Step tls_handshake(Core* k, Half* half) noexcept nogil:
             if half.unflushed:
                 return STEP_WANT_WRITE
             continue
-        return step
+        # A close_notify here is the client leaving; the library will never read on after it.
+        return _handshake_io(half, step) if step == STEP_EOF else step
 
 
 cdef Step _handshake_io(Half* half, Step step) noexcept nogil:
@@ -313,11 +314,13 @@ cdef Step tls_push(Core* k, Half* half, const char* data, size_t length, size_t*
     step = _encrypt(k, half, data, min(length, <size_t> OUTGOING_BYTES), moved)
     if half.mode == TLS_MEMORY and moved[0] > 0 and tls_flush(k, half) == STEP_FAULT:
         return STEP_FAULT
-    if moved[0] > 0:
+    if moved[0] == 0:
+        return step
+    # Only whole records count as bulk: for smaller answers two more reads cost more than the copy saved.
+    if moved[0] >= RECORD_BYTES:
         half.window_out += <unsigned int> moved[0]
         _weigh(k, half)
-        return STEP_MOVED
-    return step
+    return STEP_MOVED
 
 
 cdef Step _encrypt(Core* k, Half* half, const char* data, size_t length, size_t* moved) noexcept nogil:
