@@ -177,7 +177,7 @@ cdef void _handshake_failed(Core* k, Conn* c) noexcept nogil:
     # The alert must arrive: a close with unread bytes would send an RST that overtakes it.
     c.fault = FAULT_HANDSHAKE
     c.client.ending = END_LINGER
-    _enter_drain(k, c)
+    _enter_drain(k, c, LINGER_MS)
 
 
 cdef void _dial(Core* k, Conn* c, int fault) noexcept nogil:
@@ -230,11 +230,16 @@ cdef bint _flow_over(Flow* flow) noexcept nogil:
 cdef void _relay_over(Core* k, Conn* c) noexcept nogil:
     """Both directions have ended.  A half whose bytes nobody took may still be sending them."""
     if c.up.state == FLOW_DONE and c.down.state == FLOW_DONE:
-        _finish(k, c)
-        return
+        if c.client.finished:
+            _finish(k, c)
+            return
+        # A TLS client may send on after its close_notify; closing on top of that would reset what it is owed.
+        c.server_half.ending = END_CLOSE
+    else:
+        c.fault = FAULT_RESET
+        c.server_half.ending = END_LINGER if c.up.state == FLOW_DONE else END_CLOSE
     c.client.ending = END_LINGER if c.down.state == FLOW_DONE else END_CLOSE
-    c.server_half.ending = END_LINGER if c.up.state == FLOW_DONE else END_CLOSE
-    _enter_drain(k, c)
+    _enter_drain(k, c, c.listener.idle_ms)
 
 
 cdef void _halves_lost(Core* k, Conn* c, bint client_lost, bint server_lost) noexcept nogil:
@@ -248,7 +253,7 @@ cdef void _halves_lost(Core* k, Conn* c, bint client_lost, bint server_lost) noe
         flow_drop(k, &c.up)
         c.up.state = FLOW_BROKEN
         _lose_half(k, &c.server_half, &c.client)
-    _enter_drain(k, c)
+    _enter_drain(k, c, c.listener.idle_ms)
 
 
 cdef void _lose_half(Core* k, Half* lost, Half* other) noexcept nogil:
@@ -273,17 +278,22 @@ cdef void conn_end(Core* k, Conn* c, int fault) noexcept nogil:
     flow_drop(k, &c.down)
     c.client.ending = END_LINGER
     c.server_half.ending = END_LINGER
-    _enter_drain(k, c)
+    _enter_drain(k, c, LINGER_MS)
 
 
-cdef void _enter_drain(Core* k, Conn* c) noexcept nogil:
-    cdef bint owed = c.up.held != NULL or c.down.held != NULL or c.client.unflushed
+cdef void _enter_drain(Core* k, Conn* c, uint32_t patience_ms) noexcept nogil:
+    """Bytes still owed to a peer have `patience_ms` to get there."""
     _set_state(c, CONN_DRAIN)
     if c.queue == QUEUE_READY:
         queue_remove(&k.ready, c)
     c.drain_wait_ms = FIRST_DRAIN_WAIT_MS
-    c.deadline_ms = k.now_ms + (c.listener.idle_ms if owed else LINGER_MS)
+    c.deadline_ms = k.now_ms + patience_ms
     _drain(k, c)
+
+
+cdef bint _owed(Conn* c) noexcept nogil:
+    return (c.up.held != NULL or c.down.held != NULL or c.client.unflushed
+            or half_has_unsent(&c.client) or half_has_unsent(&c.server_half))
 
 
 cdef void _drain(Core* k, Conn* c) noexcept nogil:
@@ -296,6 +306,8 @@ cdef void _drain(Core* k, Conn* c) noexcept nogil:
     if c.client.fd < 0 and c.server_half.fd < 0:
         _finish(k, c)
         return
+    if not _owed(c):
+        c.deadline_ms = min(c.deadline_ms, k.now_ms + LINGER_MS)
     # Nothing tells when the last byte is acknowledged, so DRAIN looks again, less and less often.
     wheel_arm(&k.wheel, &c.timer, min(k.now_ms + c.drain_wait_ms, c.deadline_ms))
     c.drain_wait_ms = min(2 * c.drain_wait_ms, <uint32_t> LAST_DRAIN_WAIT_MS)

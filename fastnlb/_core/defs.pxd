@@ -101,6 +101,7 @@ cdef struct Half:
     uint8_t fault          # Fault; sticky
     uint32_t window_in     # TLS: plaintext read since the mode was last weighed
     uint32_t window_out    # TLS: plaintext written in whole records since then
+    uint32_t barren        # TLS: ciphertext read since it last gave plaintext
     const Xport* xport     # borrowed: static
     void* ssl              # owned: SSL*, freed at reap
     void* write_bio        # borrowed from ssl; NULL unless TLS_MEMORY

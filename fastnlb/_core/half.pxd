@@ -1,9 +1,11 @@
 # The ways one half of a connection ends.  Descriptors of connections are closed here and nowhere else.
 
+from libc.stdint cimport uint8_t
+
 from .counters cimport N_DESCRIPTORS
 from .defs cimport Core, Half
-from .sys cimport (EAGAIN, EINTR, SIOCOUTQ, SO_LINGER, SOL_SOCKET, close, errno, ioctl, linger, recv, setsockopt,
-                   ssize_t)
+from .sys cimport (EAGAIN, EINTR, IPPROTO_TCP, SIOCOUTQ, SO_LINGER, SOL_SOCKET, TCP_CLOSE, TCP_INFO, close, errno,
+                   getsockopt, ioctl, linger, recv, setsockopt, socklen_t, ssize_t)
 
 cdef enum:
     DISCARDS_PER_CALL = 16     # so that a peer that never stops sending cannot hold the loop
@@ -33,9 +35,14 @@ cdef inline void half_reset(Core* k, Half* half) noexcept nogil:
         half_close(k, half)
 
 cdef inline bint half_has_unsent(Half* half) noexcept nogil:
-    """Whether the kernel holds bytes the peer has not acknowledged."""
+    """Whether the kernel holds bytes the peer has not acknowledged and still may."""
     cdef int bytes = 0
-    return ioctl(half.fd, SIOCOUTQ, &bytes) == 0 and bytes > 0
+    cdef uint8_t state = 0     # the first byte of struct tcp_info
+    cdef socklen_t length = sizeof(state)
+    if ioctl(half.fd, SIOCOUTQ, &bytes) != 0 or bytes <= 0:
+        return False
+    # A connection that was reset goes on counting what it had not delivered.
+    return getsockopt(half.fd, IPPROTO_TCP, TCP_INFO, &state, &length) == 0 and state != TCP_CLOSE
 
 cdef inline bint half_discard(Core* k, Half* half) noexcept nogil:
     """Read and throw away.  True once the peer's stream has ended, cleanly or not."""

@@ -32,7 +32,8 @@ cdef Step _fill(Core* k, Flow* flow, Half* source, uint64_t* budget) noexcept no
     step = source.xport.pull(k, source, flow.held.data, BUFFER_BYTES, &moved)
     if step == STEP_MOVED:
         flow.held.tail = <unsigned int> moved
-        budget[0] = budget[0] - moved if budget[0] > moved else 0
+        # A pull costs a whole buffer's worth however little it gave: a stream of tiny records is work too.
+        budget[0] = budget[0] - BUFFER_BYTES if budget[0] > BUFFER_BYTES else 0
         return STEP_MOVED
     flow_drop(k, flow)
     if step == STEP_EOF:

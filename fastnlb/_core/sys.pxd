@@ -107,6 +107,8 @@ cdef extern from "<netinet/in.h>" nogil:
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:
+        TCP_CLOSE
+        TCP_INFO
         TCP_NODELAY
 
 cdef extern from "<arpa/inet.h>" nogil:

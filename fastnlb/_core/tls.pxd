@@ -4,7 +4,8 @@
 #   TLS_MEMORY      one large recv, decrypted through a read-only memory BIO laid over that buffer; records are
 #                   written into a memory BIO and sent together.  Fewest system calls: handshakes, small messages,
 #                   uploads.
-#   TLS_DESCRIPTOR  the library calls send and recv itself: no copy on the way out.  Downloads.
+#   TLS_DESCRIPTOR  the library calls send itself: no copy on the way out.  Downloads, until the client sends:
+#                   reading from a descriptor does not return while records come that hold no plaintext.
 # A half starts in TLS_MEMORY and follows the direction that is seen to carry the bulk.  It can change only when
 # neither BIO holds anything; the record layer's own partial record survives the change.
 #

@@ -14,6 +14,8 @@ cdef enum:
     OUTGOING_BYTES = 65536      # ciphertext that may wait in the write BIO before writing stops
     READS_PER_PULL = 64         # so that a flood of tiny records cannot hold the loop
     WINDOW_BYTES = 131072       # plaintext seen before the mode is weighed again
+    MOST_OUTGOING = 131072      # answers to the client may add so much before it is read no further
+    MOST_BARREN = 32768         # ciphertext without plaintext: more than any record, so only KeyUpdates and the like
 
 
 # --- opening and closing ---------------------------------------------------------------------------------------
@@ -192,6 +194,10 @@ cdef Step tls_flush(Core* k, Half* half) noexcept nogil:
     if half.write_bio == NULL:
         return STEP_MOVED
     waiting = k.tls.BIO_get_mem_data(half.write_bio, &data)
+    if half.shut:
+        # An answer of the library's own to what the client still sends: the stream has ended, nobody waits for it.
+        _discard_sent(k, half, waiting)
+        return STEP_MOVED
     while waiting > 0:
         half.unflushed = 1
         if not half.writable:
@@ -205,6 +211,8 @@ cdef Step tls_flush(Core* k, Half* half) noexcept nogil:
                 return STEP_WANT_WRITE
             if errno != EPIPE:
                 half.spoiled = 1
+            half.unflushed = 0
+            _discard_sent(k, half, waiting)
             return STEP_FAULT
         _discard_sent(k, half, n)
         waiting = k.tls.BIO_get_mem_data(half.write_bio, &data)
@@ -223,10 +231,15 @@ cdef void _discard_sent(Core* k, Half* half, ssize_t sent) noexcept nogil:
         sent -= some
 
 
+cdef long _outgoing(Core* k, Half* half) noexcept nogil:
+    """How much waits in the write BIO."""
+    cdef char* data = NULL
+    return k.tls.BIO_get_mem_data(half.write_bio, &data) if half.write_bio != NULL else 0
+
+
 cdef Step _flush_after_read(Core* k, Half* half) noexcept nogil:
     """Reading may have written an alert or a KeyUpdate answer."""
-    cdef char* data = NULL
-    if half.write_bio != NULL and k.tls.BIO_get_mem_data(half.write_bio, &data) > 0:
+    if _outgoing(k, half) > 0:
         return tls_flush(k, half)
     return STEP_MOVED
 
@@ -274,20 +287,35 @@ cdef Step tls_pull(Core* k, Half* half, char* data, size_t room, size_t* moved) 
     cdef Step step = STEP_MOVED
     if half.fault != FAULT_NONE:
         return STEP_FAULT
+    if half.mode == TLS_DESCRIPTOR:
+        # From a descriptor the library would read for as long as records come that hold no plaintext.
+        if not half.readable:
+            return STEP_WANT_READ
+        if not _enter_memory_mode(k, half):
+            k.tls.ERR_clear_error()
+            half.fault = FAULT_MEMORY
+            return STEP_FAULT
+    if half.unflushed and tls_flush(k, half) == STEP_WANT_WRITE and _outgoing(k, half) > MOST_OUTGOING:
+        return STEP_WANT_WRITE
     while got < room and reads < READS_PER_PULL:
-        if half.mode == TLS_DESCRIPTOR:
-            step = STEP_MOVED if half.readable else STEP_WANT_READ
-        elif not half.more:
+        if not half.more:
             step = _feed(k, half) if got == 0 else STEP_WANT_READ
+            if step == STEP_MOVED:
+                half.barren += half.cipher.tail
         if step != STEP_MOVED:
             break
         reads += 1
         result = k.tls.SSL_read(half.ssl, data + got, <int> (room - got))
         if result > 0:
             got += <size_t> result
+            half.barren = 0
             continue
         step = _why(k, half, result)
         if step != STEP_WANT_READ:
+            break
+        if half.barren > MOST_BARREN:
+            half.fault = FAULT_TLS
+            step = STEP_FAULT
             break
         # The ciphertext ran out: look for more, unless there is something to pass on already.
         step = STEP_MOVED

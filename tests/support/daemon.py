@@ -17,13 +17,22 @@ NAMES = [number.name for number in NUMBERS]
 ROW = f"={len(NUMBERS)}Q"
 
 
+LIMITED_START = """
+import os, resource, sys
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+os.execv(sys.executable, [sys.executable, "-m", "fastnlb", *sys.argv[2:]])
+"""
+
+
 class Daemon:
     """`fastnlb` with one listener on loopback; `arguments` are those of the command line."""
 
-    def __init__(self, arguments: Sequence[str], port: int, output: Path) -> None:
+    def __init__(self, arguments: Sequence[str], port: int, output: Path, descriptor_limit: int = 0) -> None:
         self.port = port
         self.address = ("127.0.0.1", port)
-        self.program = Program(["-m", "fastnlb", *arguments], output)
+        start = ["-c", LIMITED_START, str(descriptor_limit)] if descriptor_limit else ["-m", "fastnlb"]
+        self.program = Program([*start, *arguments], output)
 
     def wait_ready(self) -> Daemon:
         self.program.wait_line("ready")
@@ -76,15 +85,19 @@ def resident_kib(pid: int) -> int:
 
 
 @contextmanager
-def quick(folder: Path, servers: Sequence[tuple[str, int]], *more: str, workers: int = 2) -> Iterator[Daemon]:
-    """`fastnlb quick` with the certificate and key in `folder` (Material.write); `more` adds options."""
+def quick(folder: Path, servers: Sequence[tuple[str, int]], *more: str, workers: int = 2,
+          descriptor_limit: int = 0) -> Iterator[Daemon]:
+    """`fastnlb quick` with the certificate and key in `folder` (Material.write); `more` adds options.
+
+    `descriptor_limit` is the hard limit its processes get; 0 leaves them that of the test.
+    """
     port = free_port()
     arguments = ["quick", "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
     for host, server_port in servers:
         arguments += ["--server", f"{host}:{server_port}"]
     if "--protocol" not in more:
         arguments += ["--certificate", str(folder / "server.pem"), "--private-key", str(folder / "server.key")]
-    daemon = Daemon([*arguments, *more], port, folder / f"output-{port}")
+    daemon = Daemon([*arguments, *more], port, folder / f"output-{port}", descriptor_limit)
     try:
         yield daemon.wait_ready()
     finally:

@@ -40,6 +40,20 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -
         time.sleep(0.005)
 
 
+def wait_steady(read: Callable[[], T], what: str, quiet: float = 0.3, seconds: float = PATIENCE) -> T:
+    """The value of `read` once it has not changed for `quiet` seconds; AssertionError when it never rests."""
+    deadline = time.monotonic() + seconds
+    value, since = read(), time.monotonic()
+    while time.monotonic() - since < quiet:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain for {what} to rest, last seen {value}")
+        time.sleep(0.01)
+        seen = read()
+        if seen != value:
+            value, since = seen, time.monotonic()
+    return value
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """A TCP port that nobody listens on at this moment."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -92,6 +92,10 @@ class Rig:
         self._clients.append(sock)
         return sock
 
+    def adopt(self, sock: socket.socket) -> None:
+        """Close this client's socket with the rig at the latest."""
+        self._clients.append(sock)
+
     def tls_client(self, version: str = "TLSv1.3", **options: int) -> TlsClient:
         """A client whose handshake has not begun; closed with the rig at the latest."""
         client = TlsClient(self.address, version, **options)
@@ -109,15 +113,24 @@ class Rig:
         """Until no connection is open."""
         self._wait(lambda: self.counters()["connections"] == 0, {"connections": 0}, seconds)
 
+    def wait_nothing_held(self, seconds: float = 15) -> None:
+        """Until no connection is open and the turn that closed the last has given back all it held."""
+        names = ("connections", "descriptors", "buffers_lent", "tls_objects", "timers")
+        self._wait(lambda: not any(self.counters()[name] for name in names), dict.fromkeys(names, 0), seconds)
+
     def _wait(self, condition: Callable[[], bool], expected: dict[str, int], seconds: float) -> None:
         try:
             wait_for(condition, "", seconds)
         except AssertionError:
             raise AssertionError(f"wanted {expected} within {seconds} s, have {self.counters()}") from None
 
-    def close(self) -> None:
+    def close_clients(self) -> None:
         for client in self._clients:
             client.close()
+        self._clients.clear()
+
+    def close(self) -> None:
+        self.close_clients()
         try:
             self.wait_idle()
             self.pause()

@@ -21,20 +21,30 @@ def reset(sock: socket.socket) -> None:
 
 
 class TlsClient:
-    """One connection; `version` pins the protocol."""
+    """One connection; `version` pins the protocol.
 
-    def __init__(self, address: tuple[str, int], version: str = "TLSv1.3", *, receive_buffer: int = 0) -> None:
+    `receive_buffer` and `segment` (the largest TCP segment) keep small what the kernel holds for this client.
+    """
+
+    def __init__(self, address: tuple[str, int], version: str = "TLSv1.3", *, receive_buffer: int = 0,
+                 segment: int = 0) -> None:
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_min_proto_version(VERSIONS[version])
         context.set_max_proto_version(VERSIONS[version])
+        self.prepare_context(context)
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if segment:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.socket.settimeout(20)
         self.socket.connect(address[:2])
         self.tls = SSL.Connection(context, None)
         self.tls.set_connect_state()
         self.tls.set_tlsext_host_name(b"localhost")
+
+    def prepare_context(self, context: SSL.Context) -> None:
+        """For a client with wishes of its own."""
 
     # --- the wire ----------------------------------------------------------------------------------------------
 

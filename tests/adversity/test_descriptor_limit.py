@@ -1,0 +1,80 @@
+"""At its descriptor limit the daemon keeps whom it has, says so once, and lets the others in when there is room."""
+
+from support import servers
+from support.daemon import quick
+from support.procs import descriptors, wait_for
+from support.tls_client import TlsClient
+
+LIMIT = 256
+EARLY, LATE = 90, 60  # the worker has room for a little more than the early ones
+
+
+def talk(client, text):
+    client.send(text)
+    assert client.receive_exactly(len(text)) == text
+
+
+def complaints(daemon):
+    return [line for line in daemon.program.lines() if "has reached its limit of" in line]
+
+
+def test_more_clients_than_descriptors(tmp_path, material):
+    material.write(tmp_path)
+    with servers.running("echo", tmp_path) as server, quick(
+        tmp_path, [server], workers=1, descriptor_limit=LIMIT
+    ) as daemon:
+        early = [TlsClient(daemon.address).handshake() for _ in range(EARLY)]
+        for client in early:
+            talk(client, b"early")
+        assert complaints(daemon) == []
+
+        late = [TlsClient(daemon.address) for _ in range(LATE)]
+        wait_for(lambda: daemon.total()["accept_pauses"], "accepting to stop")
+        wait_for(lambda: complaints(daemon), "the daemon to say so")
+        held = daemon.total()["connections"]
+        assert EARLY < held < EARLY + LATE
+        # Whoever is in is served, also through many turns at the limit.
+        for number in range(20):
+            for client in early[::9]:
+                talk(client, b"still here %d" % number)
+        assert daemon.total()["connections"] == held
+        assert len(descriptors(daemon.workers[0])) <= LIMIT
+
+        for client in early[: EARLY // 2 + LATE // 2]:
+            client.end_stream()
+            client.close()
+        for client in late:
+            client.handshake()
+            talk(client, b"at last")
+        for client in early[EARLY // 2 + LATE // 2 :]:
+            talk(client, b"never left")
+
+        for client in early + late:
+            client.close()
+        daemon.assert_nothing_held()
+        numbers = daemon.total()
+        closed = sum(value for name, value in numbers.items() if name.startswith("closed_"))
+        assert numbers["accepted"] == closed == EARLY + LATE
+        assert numbers["connects_failed"] == numbers["accept_errors"] == 0
+        assert len(complaints(daemon)) == 1, daemon.program.output()
+        assert "raise the limit" in complaints(daemon)[0]
+
+
+def test_clients_that_come_and_go_at_the_limit(tmp_path, material):
+    """Many times over the edge in both directions: nobody is lost, and the log does not fill."""
+    material.write(tmp_path)
+    with servers.running("echo", tmp_path) as server, quick(
+        tmp_path, [server], workers=1, descriptor_limit=LIMIT
+    ) as daemon:
+        served = 0
+        for _ in range(4):
+            clients = [TlsClient(daemon.address) for _ in range(EARLY + LATE)]
+            while clients:
+                client = clients.pop(0).handshake()
+                talk(client, b"hello")
+                client.close()
+                served += 1
+        daemon.assert_nothing_held()
+        assert daemon.total()["handshakes"] == served == 4 * (EARLY + LATE)
+        assert daemon.total()["accept_pauses"] >= 2
+        assert len(complaints(daemon)) == 1, daemon.program.output()
