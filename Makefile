@@ -41,7 +41,7 @@ $(VENV)/installed: pyproject.toml scripts/preflight
 	@scripts/preflight $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip 'setuptools>=77,<90' 'Cython~=3.3.0'
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
 	@touch $@
 
 $(VENV)/built: $(VENV)/installed $(CORE) $(if $(FORCE),always)

@@ -53,16 +53,13 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
 
 
 cdef void _pause(Core* k) noexcept nogil:
-    cdef uint32_t i
     if k.paused:
         return
     k.paused = 1
     k.resume_ms = k.now_ms + PAUSE_MS
     k.notice = NOTICE_DESCRIPTORS
     k.count[<int> N_ACCEPT_PAUSES] += 1
-    for i in range(k.acceptor_count):
-        if k.acceptors[i].fd >= 0:
-            poll_remove(k.epfd, k.acceptors[i].fd)
+    _stop_listening(k)
 
 
 cdef void accept_resume(Core* k) noexcept nogil:
@@ -70,17 +67,31 @@ cdef void accept_resume(Core* k) noexcept nogil:
     cdef uint32_t i
     if k.now_ms < k.resume_ms or _room(k) < k.descriptor_limit // 32 + 1:
         return
+    for i in range(k.acceptor_count):
+        if k.acceptors[i].fd >= 0 and not _listen(k, i):
+            # The kernel is short of memory: none of them, and again later.
+            _stop_listening(k)
+            k.resume_ms = k.now_ms + PAUSE_MS
+            return
     k.paused = 0
     k.notice = NOTICE_RESUMED
+
+
+cdef bint _listen(Core* k, uint32_t acceptor) noexcept nogil:
+    return poll_add_level(k.epfd, k.acceptors[acceptor].fd, poll_key(POLL_ACCEPTOR, False, 0, acceptor))
+
+
+cdef void _stop_listening(Core* k) noexcept nogil:
+    cdef uint32_t i
     for i in range(k.acceptor_count):
         if k.acceptors[i].fd >= 0:
-            poll_add_level(k.epfd, k.acceptors[i].fd, poll_key(POLL_ACCEPTOR, False, 0, i))
+            poll_remove(k.epfd, k.acceptors[i].fd)
 
 
 cdef bint acceptor_start(Core* k, Acceptor* acceptor) noexcept nogil:
     if k.paused:
         return True
-    return poll_add_level(k.epfd, acceptor.fd, poll_key(POLL_ACCEPTOR, False, 0, <uint32_t> (acceptor - k.acceptors)))
+    return _listen(k, <uint32_t> (acceptor - k.acceptors))
 
 
 cdef void acceptor_stop(Core* k, Acceptor* acceptor) noexcept nogil:

@@ -1,7 +1,7 @@
 # The life of a connection: the only file that writes Conn.state, and the table of what may follow what.
 #
-# Events only set what a half may do (readable, writable, hung_up) and then call conn_advance, which does all that
-# can be done now.  Closing is in two steps: conn_finish closes descriptors and leaves the slot on the reap list;
+# Events only set what a half may do (readable, writable, exhaust) and then call conn_advance, which does all that
+# can be done now.  Closing is in two steps: _finish closes descriptors and leaves the slot on the reap list;
 # conn_reap, after the batch of events, frees the TLS object and the slot, so no event of the batch can meet a
 # freed connection.
 

@@ -11,7 +11,8 @@ from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FRE
                     CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
                     FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
                     FAULT_NO_SERVER, FAULT_NONE, FAULT_RESET, FAULT_SHUTDOWN, FAULT_TLS, FLOW_BROKEN, FLOW_DONE,
-                    QUEUE_HANDSHAKE, QUEUE_NONE, QUEUE_READY, STEP_FAULT, STEP_MOVED, Conn, Core, Flow, Half, Step)
+                    QUEUE_HANDSHAKE, QUEUE_NONE, QUEUE_READY, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, Conn, Core,
+                    Flow, Half, Step)
 from .dial cimport dial_next, dial_succeeded
 from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
 from .plain cimport plain_xport
@@ -19,7 +20,7 @@ from .poller cimport POLL_CONN, poll_add_conn, poll_key
 from .queue cimport queue_push, queue_remove
 from .relay cimport flow_drain, flow_drop, flow_pump
 from .slab cimport slab_give, slab_take
-from .sys cimport CORE_ASSERT, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, close
+from .sys cimport CORE_ASSERT, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, close
 from .tls cimport tls_free, tls_handshake, tls_open, tls_xport
 from .wheel cimport wheel_arm, wheel_cancel
 
@@ -76,12 +77,12 @@ cdef void conn_advance(Core* k, Conn* c) noexcept nogil:
 
 cdef void conn_event(Core* k, Conn* c, bint server_side, uint32_t events) noexcept nogil:
     cdef Half* half = &c.server_half if server_side else &c.client
-    if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+    if events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
         half.readable = 1
     if events & (EPOLLOUT | EPOLLHUP | EPOLLERR):
         half.writable = 1
-    if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
-        half.hung_up = 1
+    if events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+        half.exhaust = 1
     if c.state == CONN_HANDSHAKE:
         # The first EPOLLOUT only says that the socket is new: no work, and no TLS object for a silent client.
         if half.readable or half.unflushed:
@@ -117,14 +118,14 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
 # --- ACCEPT, HANDSHAKE, CONNECT --------------------------------------------------------------------------------
 
 cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
-    """Take over a freshly accepted descriptor."""
+    """Take over a freshly accepted descriptor; it has TCP_NODELAY from its listening socket."""
     cdef Conn* c = slab_take(&k.slab)
+    k.count[<int> N_ACCEPTED] += 1
     if c == NULL:
         k.count[<int> N_CLOSED_MEMORY] += 1
         close(fd)
         return
     _set_state(c, CONN_ACCEPT)
-    k.count[<int> N_ACCEPTED] += 1
     k.count[<int> N_CONNECTIONS] += 1
     c.table = k.table
     c.table.refs += 1
@@ -215,12 +216,23 @@ cdef void _relay(Core* k, Conn* c) noexcept nogil:
         k.count[<int> N_BYTES_UP] += c.up.bytes - up_before
         k.count[<int> N_BYTES_DOWN] += c.down.bytes - down_before
         c.active_ms = k.now_ms
-    if up == STEP_FAULT or down == STEP_FAULT:
-        _halves_lost(k, c, up == STEP_FAULT, down == STEP_FAULT)
+    # A fault may also come from writing; then no read would ever report it.
+    if c.client.fault != FAULT_NONE or c.server_half.fault != FAULT_NONE:
+        _halves_lost(k, c, c.client.fault != FAULT_NONE, c.server_half.fault != FAULT_NONE)
     elif _flow_over(&c.up) and _flow_over(&c.down):
         _relay_over(k, c)
-    elif up == STEP_MOVED or down == STEP_MOVED:
+    elif up == STEP_MOVED or down == STEP_MOVED or _discard_unwanted(k, c):
         queue_push(&k.ready, c, QUEUE_READY)
+
+
+cdef bint _discard_unwanted(Core* k, Conn* c) noexcept nogil:
+    """A half that still sends what nobody takes may not read before it is rid of it.  True: there may be more."""
+    cdef bint more = False
+    if c.up.state == FLOW_BROKEN and c.client.readable:
+        more = not half_discard(k, &c.client) and c.client.readable
+    if c.down.state == FLOW_BROKEN and c.server_half.readable:
+        more = (not half_discard(k, &c.server_half) and c.server_half.readable) or more
+    return more
 
 
 cdef bint _flow_over(Flow* flow) noexcept nogil:
@@ -269,13 +281,16 @@ cdef void _lose_half(Core* k, Half* lost, Half* other) noexcept nogil:
 # --- DRAIN, CLOSED ---------------------------------------------------------------------------------------------
 
 cdef void conn_end(Core* k, Conn* c, int fault) noexcept nogil:
-    """End an established connection from our side: end of stream to both peers, bytes in flight given up."""
+    """End an established connection from our side: what is held and an end of stream to both peers.
+
+    One that is ending already goes on ending; one that is not established is aborted.
+    """
+    if c.state == CONN_DRAIN:
+        return
     if c.state != CONN_RELAY:
         conn_abort(k, c, fault)
         return
     c.fault = <uint8_t> fault
-    flow_drop(k, &c.up)
-    flow_drop(k, &c.down)
     c.client.ending = END_LINGER
     c.server_half.ending = END_LINGER
     _enter_drain(k, c, LINGER_MS)
@@ -318,11 +333,13 @@ cdef void _settle(Core* k, Half* half, Flow* towards) noexcept nogil:
     if half.fd < 0 or towards.held != NULL:
         return
     if half.ending == END_LINGER:
-        if not half.shut and half.xport.shut(k, half) != STEP_MOVED:
+        if not half.shut and half.xport.shut(k, half) == STEP_WANT_WRITE:
             return
         if half_discard(k, half):
             half_close(k, half)
     elif half.ending == END_RESET:
+        # A peer that is stuck sending would never read what it is still owed.
+        half_discard(k, half)
         if not half_has_unsent(half):
             half_reset(k, half)
     else:

@@ -79,32 +79,37 @@ ctypedef Step (*push_fn)(Core* k, Half* half, const char* data, size_t length, s
 ctypedef Step (*half_fn)(Core* k, Half* half) noexcept nogil
 
 cdef struct Xport:         # the only virtual calls in the core: plain, TLS, or a test's script
-    pull_fn pull           # bytes from the peer; MOVED sets *moved > 0
+    pull_fn pull           # bytes from the peer; MOVED with *moved 0: work was done and there may be more
     push_fn push           # bytes to the peer; MOVED sets *moved > 0
     half_fn flush          # pass on what the transport itself holds back
-    half_fn shut           # end of stream to the peer; call again after WANT_*
-    const char* name
+    half_fn shut           # end of stream to the peer; call again after WANT_WRITE
 
 cdef struct Half:
     int fd                 # owned; -1 when closed
     uint8_t readable       # epoll said so and no read has found it empty since
     uint8_t writable
-    uint8_t hung_up        # RDHUP, HUP or ERR seen: a short read no longer means "empty"
+    uint8_t exhaust        # read until EAGAIN: behind a short read may be an end of stream or urgent data
     uint8_t unflushed      # the transport holds bytes back: flush before anything else is written
     uint8_t finished       # read side: the peer's FIN was read
     uint8_t shut           # write side: our end of stream is out
+    uint8_t lost           # write side: the peer takes no more
     uint8_t spoiled        # a write found the peer gone by reset: its end of stream is not a clean one
     uint8_t ending         # Ending, in DRAIN
     uint8_t mode           # TlsMode
     uint8_t more           # TLS: the record layer may still give plaintext without new ciphertext
-    uint8_t notified       # TLS: close_notify has been written
+    uint8_t ended          # TLS: the client's close_notify was read
+    uint8_t notified       # TLS: our close_notify has been written
     uint8_t fault          # Fault; sticky
     uint32_t window_in     # TLS: plaintext read since the mode was last weighed
     uint32_t window_out    # TLS: plaintext written in whole records since then
-    uint32_t barren        # TLS: ciphertext read since it last gave plaintext
+    uint32_t barren        # TLS: records without plaintext since the last one with
     const Xport* xport     # borrowed: static
     void* ssl              # owned: SSL*, freed at reap
-    void* write_bio        # borrowed from ssl; NULL unless TLS_MEMORY
+    void* read_bio         # borrowed from ssl; NULL unless TLS_MEMORY
+    void* write_bio        # likewise
+    const char* pending    # borrowed from the flow's held buffer: what a blocked SSL_write must be given again
+    uint32_t pending_length
+    uint32_t prepaid       # bytes of the flow's buffer that a change of mode has written already
     Buffer* cipher         # owned: ciphertext under the read BIO that the record layer has not consumed
     void* script           # tests only; borrowed
 

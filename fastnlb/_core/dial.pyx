@@ -46,7 +46,7 @@ cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
     c.server_half.xport = plain_xport()
     c.server_half.readable = 0
     c.server_half.writable = 0
-    c.server_half.hung_up = 0
+    c.server_half.exhaust = 0
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
     if connect(fd, <sockaddr*> &server.address, server.length) != 0 and errno != EINPROGRESS:
         return False
@@ -57,7 +57,7 @@ cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil:
     """After the descriptor became writable or hung up: whether the server accepted."""
     cdef int error = 0
     cdef socklen_t length = sizeof(error)
-    if c.server_half.hung_up and (getsockopt(c.server_half.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 or error):
+    if c.server_half.exhaust and (getsockopt(c.server_half.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 or error):
         k.count[<int> N_CONNECTS_FAILED] += 1
         return False
     k.count[<int> N_CONNECTS] += 1

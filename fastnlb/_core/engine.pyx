@@ -145,7 +145,7 @@ cdef class Engine:
         """Serve the prepared configuration.  Connections keep the one they were accepted under.
 
         Listeners that are gone serve what waits in their queue first.  Raises OSError when a new socket cannot be
-        watched; the rest is in force then.
+        watched (the kernel is out of memory); everything else is in force then.
         """
         cdef Table* old = self.k.table
         if self.prepared == NULL:
@@ -157,8 +157,13 @@ cdef class Engine:
         self.prepared = NULL
         table_retire(&self.k, old)
         sockets, self.prepared_sockets = self.prepared_sockets, {}
+        failure = None
         for index, name in enumerate(self.prepared_names):
-            self._accept_for(name, index, sockets.pop(name, -1))
+            failure = self._accept_for(name, index, sockets.pop(name, -1)) or failure
+        for descriptor in sockets.values():
+            close(<int> descriptor)
+        if failure is not None:
+            raise failure
 
     cdef _accept_for(self, name, uint32_t listener, int descriptor):
         cdef uint32_t at
@@ -166,7 +171,7 @@ cdef class Engine:
             at = self.acceptor_of[name]
             self.k.acceptors[at].listener = listener
             if descriptor < 0:
-                return
+                return None
             # The same name on another address: the old socket's queue is served before it goes.
             acceptor_stop(&self.k, &self.k.acceptors[at])
         else:
@@ -175,7 +180,8 @@ cdef class Engine:
         self.k.acceptors[at].fd = descriptor
         self.k.acceptors[at].listener = listener
         if not acceptor_start(&self.k, &self.k.acceptors[at]):
-            raise OSError(errno, os.strerror(errno))
+            return OSError(errno, os.strerror(errno))
+        return None
 
     cdef uint32_t _free_acceptor(self) except? 0xFFFFFFFF:
         cdef uint32_t at

@@ -45,13 +45,14 @@ cdef inline bint half_has_unsent(Half* half) noexcept nogil:
     return getsockopt(half.fd, IPPROTO_TCP, TCP_INFO, &state, &length) == 0 and state != TCP_CLOSE
 
 cdef inline bint half_discard(Core* k, Half* half) noexcept nogil:
-    """Read and throw away.  True once the peer's stream has ended, cleanly or not."""
+    """Read and throw away.  True once the peer's stream has ended; half.readable says whether there may be more."""
     cdef int left = DISCARDS_PER_CALL
     cdef ssize_t n
     while left > 0:
         left -= 1
         n = recv(half.fd, k.scratch, sizeof(k.scratch), 0)
         if n == 0:
+            half.readable = 0
             return True
         if n < 0 and errno != EINTR:
             half.readable = 0

@@ -31,7 +31,12 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
     cdef epoll_event[EVENTS_PER_TURN] events
     cdef int ready
     cdef bint watched
+    if k.tls.ERR_clear_error != NULL:
+        # Python's own use of the library on this thread may have left something in the queue.
+        k.tls.ERR_clear_error()
     while True:
+        # Connections may have ended outside the loop: by drain, by commit.
+        conn_reap(k)
         if k.draining != DRAIN_OFF and k.slab.live == 0:
             return STOP_DRAINED
         ready = epoll_wait(k.epfd, events, EVENTS_PER_TURN, _wait_ms(k))

@@ -14,8 +14,8 @@ cdef Step plain_pull(Core* k, Half* half, char* data, size_t room, size_t* moved
         n = recv(half.fd, data, room, 0)
         if n > 0:
             # Edge-triggered: what arrives after a short read raises a new event, but an end of stream that was
-            # already there does not, hence hung_up.
-            if <size_t> n < room and not half.hung_up:
+            # already there does not, hence exhaust.
+            if <size_t> n < room and not half.exhaust:
                 half.readable = 0
             moved[0] = <size_t> n
             return STEP_MOVED
@@ -50,6 +50,7 @@ cdef Step plain_push(Core* k, Half* half, const char* data, size_t length, size_
         if errno != EINTR:
             # EPIPE follows a clean end of stream; any other error consumed the reset that the next read would
             # otherwise have shown as an end of stream.
+            half.lost = 1
             if errno != EPIPE:
                 half.spoiled = 1
             return STEP_FAULT
@@ -70,7 +71,6 @@ _plain.pull = plain_pull
 _plain.push = plain_push
 _plain.flush = plain_flush
 _plain.shut = plain_shut
-_plain.name = b"plain"
 
 
 cdef const Xport* plain_xport() noexcept nogil:

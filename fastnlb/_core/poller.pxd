@@ -11,7 +11,7 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from .sys cimport (EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP, epoll_ctl,
+from .sys cimport (EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, epoll_ctl,
                    epoll_event)
 
 cdef enum PollKind:
@@ -41,7 +41,8 @@ cdef inline bint poll_is_current(uint64_t key, uint32_t generation) noexcept nog
 
 cdef inline bint poll_add_conn(int epfd, int fd, uint64_t key) noexcept nogil:
     cdef epoll_event event
-    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | <uint32_t> EPOLLET
+    # EPOLLPRI: a read stops at urgent data, and no other event says that there is more behind it.
+    event.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | <uint32_t> EPOLLET
     event.data.u64 = key
     return epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &event) == 0
 

@@ -62,7 +62,6 @@ _script.pull = script_pull
 _script.push = script_push
 _script.flush = script_flush
 _script.shut = script_shut
-_script.name = b"script"
 
 
 cdef const Xport* script_xport() noexcept nogil:

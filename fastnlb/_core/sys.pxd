@@ -21,7 +21,6 @@ cdef extern from "<errno.h>" nogil:
         ENOMEM
         EPIPE
         ECONNRESET
-        ECONNREFUSED
         ECONNABORTED
 
 cdef extern from "<sys/types.h>" nogil:
@@ -40,13 +39,13 @@ cdef extern from "<time.h>" nogil:
 cdef extern from "<sys/epoll.h>" nogil:
     enum:
         EPOLLIN
+        EPOLLPRI
         EPOLLOUT
         EPOLLERR
         EPOLLHUP
         EPOLLRDHUP
         EPOLLET
         EPOLL_CTL_ADD
-        EPOLL_CTL_MOD
         EPOLL_CTL_DEL
         EPOLL_CLOEXEC
     ctypedef union epoll_data_t:
@@ -76,7 +75,6 @@ cdef extern from "<sys/socket.h>" nogil:
         SOL_SOCKET
         SO_ERROR
         SO_LINGER
-        SHUT_RD
         SHUT_WR
         MSG_NOSIGNAL
     int socket(int domain, int kind, int protocol)

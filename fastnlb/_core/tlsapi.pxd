@@ -5,8 +5,6 @@
 # pages.  Opaque library types are void*.
 
 cdef enum:
-    SSL_ERROR_NONE = 0
-    SSL_ERROR_SSL = 1
     SSL_ERROR_WANT_READ = 2
     SSL_ERROR_WANT_WRITE = 3
     SSL_ERROR_SYSCALL = 5

@@ -21,9 +21,10 @@ VERSIONS = {
 }
 LEGACY = frozenset({"TLSv1.0", "TLSv1.1"})
 
-# OpenSSL's ssl.h; pyOpenSSL has no name for these two.
+# OpenSSL's ssl.h; pyOpenSSL has no names for these.
 MODE_ENABLE_PARTIAL_WRITE = 0x1
 MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2
+MODE_AUTO_RETRY = 0x4
 
 OPTIONS = (
     SSL.OP_NO_COMPRESSION
@@ -44,6 +45,8 @@ def server_context(certificate: Certificate, policy: SecurityPolicy) -> SSL.Cont
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_options(OPTIONS)
     context.set_mode(MODES)
+    # So that reading comes back after each record: a flood of records without plaintext must not hold the worker.
+    context.clear_mode(MODE_AUTO_RETRY)
     # Sessions live in tickets; a cache would grow in every worker and serve only that worker.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"fastnlb")

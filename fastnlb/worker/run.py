@@ -97,7 +97,10 @@ class Worker:
             self._engine.drain(ORPHAN_DRAIN_SECONDS)
 
     def _on_sockets(self, frame: Frame) -> None:
-        self._sockets.update(zip(frame.fields["names"], frame.fds, strict=True))
+        for name, descriptor in zip(frame.fields["names"], frame.fds, strict=True):
+            if name in self._sockets:
+                os.close(self._sockets[name])
+            self._sockets[name] = descriptor
 
     def _on_prepare(self, frame: Frame) -> None:
         generation = frame.fields["generation"]

@@ -20,9 +20,10 @@ def complaints(daemon):
 
 def test_more_clients_than_descriptors(tmp_path, material):
     material.write(tmp_path)
-    with servers.running("echo", tmp_path) as server, quick(
-        tmp_path, [server], workers=1, descriptor_limit=LIMIT
-    ) as daemon:
+    with (
+        servers.running("echo", tmp_path) as server,
+        quick(tmp_path, [server], workers=1, descriptor_limit=LIMIT) as daemon,
+    ):
         early = [TlsClient(daemon.address).handshake() for _ in range(EARLY)]
         for client in early:
             talk(client, b"early")
@@ -63,9 +64,10 @@ def test_more_clients_than_descriptors(tmp_path, material):
 def test_clients_that_come_and_go_at_the_limit(tmp_path, material):
     """Many times over the edge in both directions: nobody is lost, and the log does not fill."""
     material.write(tmp_path)
-    with servers.running("echo", tmp_path) as server, quick(
-        tmp_path, [server], workers=1, descriptor_limit=LIMIT
-    ) as daemon:
+    with (
+        servers.running("echo", tmp_path) as server,
+        quick(tmp_path, [server], workers=1, descriptor_limit=LIMIT) as daemon,
+    ):
         served = 0
         for _ in range(4):
             clients = [TlsClient(daemon.address) for _ in range(EARLY + LATE)]

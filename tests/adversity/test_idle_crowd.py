@@ -47,6 +47,24 @@ def connect(daemon, context):
     return context.wrap_socket(sock, server_hostname="localhost")
 
 
+def test_a_connection_that_was_busy_once_is_light_again(tmp_path, material, crowd):
+    """The TLS library never shrinks a buffer it has grown."""
+    size, count = 60_000, 300
+    material.write(tmp_path)
+    context = material.client_context(ssl.TLSVersion.TLSv1_3)
+    with servers.running("echo", tmp_path) as server, quick(tmp_path, [server], workers=1) as daemon:
+        before = resident_kib(daemon.workers[0])
+        for _ in range(count):
+            crowd.append(connect(daemon, context))
+            crowd[-1].sendall(b"b" * size)
+            got = 0
+            while got < size:
+                got += len(crowd[-1].recv(size))
+        daemon.wait_numbers(connections=count, buffers_lent=0)
+        each = (resident_kib(daemon.workers[0]) - before) / count
+        assert each < MOST_KIB / 1.5, f"{each:.1f} KiB for each connection after {size} bytes each way"
+
+
 @pytest.mark.timeout(240)
 def test_thousands_of_idle_connections_are_light_and_alive(tmp_path, material, crowd_size, crowd):
     material.write(tmp_path)

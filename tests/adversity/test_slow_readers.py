@@ -96,8 +96,9 @@ def assert_neighbours_are_served(one, transport):
 
 def test_a_client_that_does_not_read_stops_the_server(rig, backend, material, transport):
     source = Source()
-    one = rig([backend(behaving(s=lambda sock: source.pour(sock.send), e=echo)).address],
-              context_for(transport, material))
+    one = rig(
+        [backend(behaving(s=lambda sock: source.pour(sock.send), e=echo)).address], context_for(transport, material)
+    )
     client = of_rig(one, transport, receive_buffer=SMALL_WINDOW)
     client.send(b"s")
     wait_for(lambda: source.taken, "the server to send")

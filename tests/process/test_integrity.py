@@ -94,9 +94,23 @@ def test_openssl_s_client(tmp_path, material, option):
     """It checks our certificate and has its lines echoed."""
     with serving(tmp_path, material, "echo") as daemon:
         client = subprocess.Popen(
-            [required("openssl"), "s_client", "-connect", f"127.0.0.1:{daemon.port}", "-servername", "localhost",
-             "-CAfile", str(tmp_path / "ca.pem"), "-verify_return_error", "-quiet", "-no_ign_eof", option],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            [
+                required("openssl"),
+                "s_client",
+                "-connect",
+                f"127.0.0.1:{daemon.port}",
+                "-servername",
+                "localhost",
+                "-CAfile",
+                str(tmp_path / "ca.pem"),
+                "-verify_return_error",
+                "-quiet",
+                "-no_ign_eof",
+                option,
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         try:
             for number in range(100):
@@ -124,10 +138,25 @@ def test_curl(tmp_path, material, version):
 
     def curl(daemon, *arguments):
         done = subprocess.run(
-            [required("curl"), "--silent", "--show-error", "--fail", f"--tlsv{version}", "--tls-max", version,
-             "--max-time", "60", "--cacert", str(tmp_path / "ca.pem"),
-             "--resolve", f"localhost:{daemon.port}:127.0.0.1", *arguments],
-            capture_output=True, check=False, timeout=90,
+            [
+                required("curl"),
+                "--silent",
+                "--show-error",
+                "--fail",
+                f"--tlsv{version}",
+                "--tls-max",
+                version,
+                "--max-time",
+                "60",
+                "--cacert",
+                str(tmp_path / "ca.pem"),
+                "--resolve",
+                f"localhost:{daemon.port}:127.0.0.1",
+                *arguments,
+            ],
+            capture_output=True,
+            check=False,
+            timeout=90,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

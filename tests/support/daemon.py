@@ -85,8 +85,9 @@ def resident_kib(pid: int) -> int:
 
 
 @contextmanager
-def quick(folder: Path, servers: Sequence[tuple[str, int]], *more: str, workers: int = 2,
-          descriptor_limit: int = 0) -> Iterator[Daemon]:
+def quick(
+    folder: Path, servers: Sequence[tuple[str, int]], *more: str, workers: int = 2, descriptor_limit: int = 0
+) -> Iterator[Daemon]:
     """`fastnlb quick` with the certificate and key in `folder` (Material.write); `more` adds options.
 
     `descriptor_limit` is the hard limit its processes get; 0 leaves them that of the test.

@@ -26,8 +26,9 @@ class TlsClient:
     `receive_buffer` and `segment` (the largest TCP segment) keep small what the kernel holds for this client.
     """
 
-    def __init__(self, address: tuple[str, int], version: str = "TLSv1.3", *, receive_buffer: int = 0,
-                 segment: int = 0) -> None:
+    def __init__(
+        self, address: tuple[str, int], version: str = "TLSv1.3", *, receive_buffer: int = 0, segment: int = 0
+    ) -> None:
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_min_proto_version(VERSIONS[version])
         context.set_max_proto_version(VERSIONS[version])

@@ -1,0 +1,185 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
+# See tlsbio.pxd for the contract.
+
+from .defs cimport (FAULT_IO, FAULT_MEMORY, FAULT_RESET, STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_READ,
+                    STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core, Half, Step)
+from .pool cimport BUFFER_BYTES, pool_get, pool_put
+from .sys cimport CORE_ASSERT, EAGAIN, ECONNRESET, EINTR, EPIPE, MSG_NOSIGNAL, errno, recv, send, ssize_t
+
+cdef enum:
+    WINDOW_BYTES = 131072       # plaintext seen before the mode is weighed again
+    KEPT_BYTES = 16384          # a write BIO that has held more is replaced: the library never shrinks one
+
+
+# --- modes -----------------------------------------------------------------------------------------------------
+
+cdef bint bio_enter_memory(Core* k, Half* half) noexcept nogil:
+    """Fresh, empty memory BIOs on both sides.  False: memory is out; the mode is unchanged."""
+    cdef void* reader = k.tls.BIO_new_mem_buf(b"", 0)
+    cdef void* writer = k.tls.BIO_new(k.tls.BIO_s_mem())
+    if reader == NULL or writer == NULL:
+        if reader != NULL:
+            k.tls.BIO_free(reader)
+        if writer != NULL:
+            k.tls.BIO_free(writer)
+        k.tls.ERR_clear_error()
+        return False
+    k.tls.BIO_set_mem_eof_return(reader, -1)
+    k.tls.SSL_set_bio(half.ssl, reader, writer)
+    half.read_bio = reader
+    half.write_bio = writer
+    half.mode = TLS_MEMORY
+    half.more = 0
+    return True
+
+
+cdef void _enter_descriptor(Core* k, Half* half) noexcept nogil:
+    CORE_ASSERT(half.cipher == NULL and not half.unflushed)
+    if k.tls.SSL_set_fd(half.ssl, half.fd) == 1:
+        half.read_bio = NULL
+        half.write_bio = NULL
+        half.mode = TLS_DESCRIPTOR
+        half.more = 0
+    else:
+        k.tls.ERR_clear_error()
+
+
+cdef void bio_weigh(Core* k, Half* half) noexcept nogil:
+    """After bytes have moved: change to descriptor mode when the bulk goes down."""
+    cdef bint downward
+    if half.window_in + half.window_out < WINDOW_BYTES:
+        return
+    downward = half.window_out > 4 * half.window_in
+    half.window_in = 0
+    half.window_out = 0
+    if half.mode != TLS_MEMORY or not downward:
+        return
+    if half.cipher == NULL and not half.more and not half.unflushed and not half.finished and not half.lost:
+        _enter_descriptor(k, half)
+
+
+# --- ciphertext in ---------------------------------------------------------------------------------------------
+
+cdef void bio_release_cipher(Core* k, Half* half) noexcept nogil:
+    half.more = 0
+    if half.cipher != NULL:
+        pool_put(&k.pool, half.cipher)
+        half.cipher = NULL
+
+
+cdef bint bio_consumed(Core* k, Half* half) noexcept nogil:
+    """Whether the record layer has taken all ciphertext it was given."""
+    cdef char* data = NULL
+    return half.read_bio == NULL or k.tls.BIO_get_mem_data(half.read_bio, &data) <= 0
+
+
+cdef Step _receive(Core* k, Half* half) noexcept nogil:
+    """One large recv into half.cipher, which it takes from the pool when there is none."""
+    cdef ssize_t n
+    if half.finished:
+        return STEP_EOF
+    if not half.readable:
+        return STEP_WANT_READ
+    if half.cipher == NULL:
+        half.cipher = pool_get(&k.pool)
+        if half.cipher == NULL:
+            half.fault = FAULT_MEMORY
+            return STEP_FAULT
+    while True:
+        n = recv(half.fd, half.cipher.data, BUFFER_BYTES, 0)
+        if n > 0:
+            if n < BUFFER_BYTES and not half.exhaust:
+                half.readable = 0
+            half.cipher.tail = <unsigned int> n
+            return STEP_MOVED
+        if n == 0:
+            half.finished = 1
+            if half.spoiled:
+                half.fault = FAULT_RESET
+                return STEP_FAULT
+            return STEP_EOF
+        if errno == EAGAIN:
+            half.readable = 0
+            return STEP_WANT_READ
+        if errno != EINTR:
+            half.fault = FAULT_RESET if errno == ECONNRESET or errno == EPIPE else FAULT_IO
+            return STEP_FAULT
+
+
+cdef Step bio_feed(Core* k, Half* half) noexcept nogil:
+    """Memory mode: put the next ciphertext under the record layer."""
+    cdef void* reader
+    cdef Step step = _receive(k, half)
+    if step != STEP_MOVED:
+        bio_release_cipher(k, half)
+        return step
+    reader = k.tls.BIO_new_mem_buf(half.cipher.data, <int> half.cipher.tail)
+    if reader == NULL:
+        k.tls.ERR_clear_error()
+        half.fault = FAULT_MEMORY
+        return STEP_FAULT
+    k.tls.BIO_set_mem_eof_return(reader, -1)
+    # The write BIO is passed as it stands: the library then takes over the new reader only.
+    k.tls.SSL_set_bio(half.ssl, reader, half.write_bio)
+    half.read_bio = reader
+    half.more = 1
+    return STEP_MOVED
+
+
+# --- ciphertext out --------------------------------------------------------------------------------------------
+
+cdef long bio_outgoing(Core* k, Half* half) noexcept nogil:
+    """Bytes of ciphertext that wait in the write BIO."""
+    cdef char* data = NULL
+    return k.tls.BIO_get_mem_data(half.write_bio, &data) if half.write_bio != NULL else 0
+
+
+cdef void _discard(Core* k, Half* half, long count) noexcept nogil:
+    # The library has no call that only drops bytes from a BIO.
+    cdef int some
+    while count > 0:
+        some = k.tls.BIO_read(half.write_bio, k.scratch, <int> min(count, <long> sizeof(k.scratch)))
+        CORE_ASSERT(some > 0)
+        if some <= 0:
+            return
+        count -= some
+
+
+cdef Step bio_flush(Core* k, Half* half) noexcept nogil:
+    """Send what waits in the write BIO.  MOVED: nothing is left.  FAULT: the client takes no more (half.lost)."""
+    cdef char* data = NULL
+    cdef long most = bio_outgoing(k, half), waiting = most
+    cdef ssize_t n
+    if half.shut or half.lost:
+        # After the end of our stream only answers of the library's own: nobody waits for them.
+        _discard(k, half, waiting)
+        waiting = 0
+    half.unflushed = waiting > 0
+    while waiting > 0:
+        if not half.writable:
+            return STEP_WANT_WRITE
+        k.tls.BIO_get_mem_data(half.write_bio, &data)
+        n = send(half.fd, data, <size_t> waiting, MSG_NOSIGNAL)
+        if n < 0:
+            if errno != EINTR:
+                return _send_failed(k, half, waiting)
+            continue
+        _discard(k, half, n)
+        waiting -= n
+    half.unflushed = 0
+    if most > KEPT_BYTES and half.cipher == NULL and not half.more:
+        bio_enter_memory(k, half)
+    return STEP_FAULT if half.lost else STEP_MOVED
+
+
+cdef Step _send_failed(Core* k, Half* half, long waiting) noexcept nogil:
+    if errno == EAGAIN:
+        half.writable = 0
+        return STEP_WANT_WRITE
+    half.lost = 1
+    half.unflushed = 0
+    # Any error but EPIPE has used up what the next read would have shown as the end of a reset stream.
+    if errno != EPIPE:
+        half.spoiled = 1
+    _discard(k, half, waiting)
+    return STEP_FAULT
