@@ -1,10 +1,11 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See tlsbio.pxd for the contract.
 
-from .defs cimport (FAULT_IO, FAULT_MEMORY, FAULT_RESET, STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_READ,
-                    STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core, Half, Step)
+from .defs cimport (FAULT_MEMORY, STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core,
+                    Half, Step)
+from .plain cimport plain_pull, plain_push
 from .pool cimport BUFFER_BYTES, pool_get, pool_put
-from .sys cimport CORE_ASSERT, EAGAIN, ECONNRESET, EINTR, EPIPE, MSG_NOSIGNAL, errno, recv, send, ssize_t
+from .sys cimport CORE_ASSERT
 
 cdef enum:
     WINDOW_BYTES = 131072       # plaintext seen before the mode is weighed again
@@ -75,35 +76,18 @@ cdef bint bio_consumed(Core* k, Half* half) noexcept nogil:
 
 cdef Step _receive(Core* k, Half* half) noexcept nogil:
     """One large recv into half.cipher, which it takes from the pool when there is none."""
-    cdef ssize_t n
+    cdef size_t moved = 0
+    cdef Step step
     if half.finished:
         return STEP_EOF
-    if not half.readable:
-        return STEP_WANT_READ
     if half.cipher == NULL:
         half.cipher = pool_get(&k.pool)
         if half.cipher == NULL:
             half.fault = FAULT_MEMORY
             return STEP_FAULT
-    while True:
-        n = recv(half.fd, half.cipher.data, BUFFER_BYTES, 0)
-        if n > 0:
-            if n < BUFFER_BYTES and not half.exhaust:
-                half.readable = 0
-            half.cipher.tail = <unsigned int> n
-            return STEP_MOVED
-        if n == 0:
-            half.finished = 1
-            if half.spoiled:
-                half.fault = FAULT_RESET
-                return STEP_FAULT
-            return STEP_EOF
-        if errno == EAGAIN:
-            half.readable = 0
-            return STEP_WANT_READ
-        if errno != EINTR:
-            half.fault = FAULT_RESET if errno == ECONNRESET or errno == EPIPE else FAULT_IO
-            return STEP_FAULT
+    step = plain_pull(k, half, half.cipher.data, BUFFER_BYTES, &moved)
+    half.cipher.tail = <unsigned int> moved
+    return step
 
 
 cdef Step bio_feed(Core* k, Half* half) noexcept nogil:
@@ -149,37 +133,20 @@ cdef Step bio_flush(Core* k, Half* half) noexcept nogil:
     """Send what waits in the write BIO.  MOVED: nothing is left.  FAULT: the client takes no more (half.lost)."""
     cdef char* data = NULL
     cdef long most = bio_outgoing(k, half), waiting = most
-    cdef ssize_t n
-    if half.shut or half.lost:
-        # After the end of our stream only answers of the library's own: nobody waits for them.
-        _discard(k, half, waiting)
-        waiting = 0
-    half.unflushed = waiting > 0
-    while waiting > 0:
-        if not half.writable:
-            return STEP_WANT_WRITE
+    cdef size_t sent
+    cdef Step step
+    while waiting > 0 and not half.lost and not half.shut:
+        half.unflushed = 1
+        sent = 0
         k.tls.BIO_get_mem_data(half.write_bio, &data)
-        n = send(half.fd, data, <size_t> waiting, MSG_NOSIGNAL)
-        if n < 0:
-            if errno != EINTR:
-                return _send_failed(k, half, waiting)
-            continue
-        _discard(k, half, n)
-        waiting -= n
+        step = plain_push(k, half, data, <size_t> waiting, &sent)
+        if step == STEP_WANT_WRITE:
+            return step
+        _discard(k, half, <long> sent)
+        waiting -= <long> sent
+    # After the end of our stream only answers of the library's own are left: nobody waits for them.
+    _discard(k, half, waiting)
     half.unflushed = 0
     if most > KEPT_BYTES and half.cipher == NULL and not half.more:
         bio_enter_memory(k, half)
     return STEP_FAULT if half.lost else STEP_MOVED
-
-
-cdef Step _send_failed(Core* k, Half* half, long waiting) noexcept nogil:
-    if errno == EAGAIN:
-        half.writable = 0
-        return STEP_WANT_WRITE
-    half.lost = 1
-    half.unflushed = 0
-    # Any error but EPIPE has used up what the next read would have shown as the end of a reset stream.
-    if errno != EPIPE:
-        half.spoiled = 1
-    _discard(k, half, waiting)
-    return STEP_FAULT

@@ -66,24 +66,6 @@ def test_a_group_without_servers_resets_the_client(rig):
         one.connect().recv(1)
 
 
-@pytest.fixture
-def black_hole():
-    """An address where SYNs get no answer: a listening socket whose queue is full."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    fillers = []
-    for _ in range(3):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(listener.getsockname())
-        fillers.append(filler)
-    yield listener.getsockname()
-    for filler in fillers:
-        filler.close()
-    listener.close()
-
-
 def test_a_silent_server_is_given_up_after_the_connect_timeout(rig, backend, black_hole):
     one = rig([black_hole, backend(echo).address], connect_ms=300)
     assert ask(one.connect()) == b"hello"
