@@ -3,7 +3,8 @@
 
 from .defs cimport (FAULT_IO, FAULT_RESET, STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, Core,
                     Half, Step, Xport)
-from .sys cimport (EAGAIN, ECONNRESET, EINTR, EPIPE, MSG_NOSIGNAL, SHUT_WR, errno, recv, send, shutdown, ssize_t)
+from .sys cimport (EAGAIN, ECONNRESET, EINTR, EPIPE, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, errno, recv, send, shutdown,
+                   ssize_t)
 
 
 cdef Step plain_pull(Core* k, Half* half, char* data, size_t room, size_t* moved) noexcept nogil:
@@ -35,10 +36,12 @@ cdef Step plain_pull(Core* k, Half* half, char* data, size_t room, size_t* moved
 
 cdef Step plain_push(Core* k, Half* half, const char* data, size_t length, size_t* moved) noexcept nogil:
     cdef ssize_t n
+    # After close_notify the end of the TCP stream follows at once: it travels in the same packet.
+    cdef int flags = MSG_NOSIGNAL | MSG_MORE if half.notified else MSG_NOSIGNAL
     if not half.writable:
         return STEP_WANT_WRITE
     while True:
-        n = send(half.fd, data, length, MSG_NOSIGNAL)
+        n = send(half.fd, data, length, flags)
         if n >= 0:
             if <size_t> n < length:
                 half.writable = 0

@@ -76,6 +76,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_ERROR
         SO_LINGER
         SHUT_WR
+        MSG_MORE
         MSG_NOSIGNAL
     int socket(int domain, int kind, int protocol)
     int connect(int fd, const sockaddr* address, socklen_t length)
