@@ -24,6 +24,7 @@ run: build
 
 TESTS ?= tests
 test: build
+	@scripts/preflight $(PYTHON) test
 	$(BIN)/python -m pytest $(TESTS)
 
 lint: build
@@ -37,7 +38,7 @@ bench: build
 
 build: $(VENV)/built
 
-$(VENV)/installed: pyproject.toml scripts/preflight
+$(VENV)/installed: pyproject.toml
 	@scripts/preflight $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip 'setuptools>=77,<90' 'Cython~=3.3.0'

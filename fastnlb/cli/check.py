@@ -23,9 +23,13 @@ from fastnlb.model import Snapshot
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to answer."
 )
+@click.option("--diff", is_flag=True, help="Not available in this version.")
 @click.pass_context
-def check(context: click.Context, config: Path, form: str) -> None:
+def check(context: click.Context, config: Path, form: str, diff: bool) -> None:
     """Check a configuration file and report every problem in it."""
+    if diff:
+        click.echo("fastnlb: check --diff is not available in this version of fastnlb (0.1)", err=True)
+        context.exit(1)
     problems: Sequence[Problem]
     snapshot = None
     try:

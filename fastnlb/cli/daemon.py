@@ -8,6 +8,7 @@ daemon dies without one.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from contextlib import suppress
 
@@ -75,6 +76,9 @@ def _await(reader: int) -> int:
 def _leave_terminal() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
+        # A file is no terminal, and whoever redirected standard error into one wants the log there.
+        if fd == 2 and stat.S_ISREG(os.fstat(2).st_mode):
+            continue
         os.dup2(nothing, fd)
     if nothing > 2:
         os.close(nothing)

@@ -57,6 +57,7 @@ def run() -> NoReturn:
 
 
 def _run() -> int:
+    _open_standard_streams()
     try:
         code = main.main(prog_name="fastnlb", standalone_mode=False)
     except click.ClickException as error:
@@ -68,6 +69,17 @@ def _run() -> int:
         _explain(error)
         return EXIT_FAILED
     return code if isinstance(code, int) else 0
+
+
+def _open_standard_streams() -> None:
+    """Whoever closed one of them gets /dev/null, or the next file opened would take its number and our words."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: fd
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115 - for the life of the process
 
 
 def _explain(error: Exception) -> None:

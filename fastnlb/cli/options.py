@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
+
+from fastnlb.config.schema_types import is_listen_address, literal_address
 
 MAX_WORKERS = 1024
 
@@ -56,10 +57,11 @@ class EndpointType(_EndpointBase):
         bracketed = address.startswith("[") and address.endswith("]")
         if ":" in address and not bracketed:
             self.fail(f"{value!r}: an IPv6 address stands in brackets, as in [::1]:8443", param, ctx)
-        try:
-            literal = ipaddress.ip_address(address[1:-1] if bracketed else address)
-        except ValueError:
+        literal = literal_address(address[1:-1] if bracketed else address)
+        if literal is None:
             self.fail(f"{value!r}: an IPv4 address or an IPv6 address in brackets is needed", param, ctx)
+        if self._any_address and not is_listen_address(str(literal)):
+            self.fail(f"{value!r}: an IPv6 socket is for IPv6 alone; listen on the IPv4 address", param, ctx)
         if bracketed and literal.version == 4:
             self.fail(f"{value!r}: only an IPv6 address stands in brackets", param, ctx)
         return str(literal)

@@ -39,6 +39,8 @@ EXIT_CANNOT_START = 3
 
 DRAIN_GRACE = 2.0
 STOP_GRACE = 1.0
+MASTER_FILES = 24  # open files of the master besides a channel and the sockets of each worker
+WORKER_FILES = 40  # of a worker besides its sockets, its first connection included
 START_ATTEMPTS = 5  # early deaths of one seat before the first `ready`; afterwards there is no limit
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -75,6 +77,7 @@ class Arbiter:
             disinherit=self._disinherit,
             on_frame=self._on_frame,
             on_gone=self._on_gone,
+            on_unfilled=self._on_unfilled,
         )
         self._rollout = Rollout(settings.workers, self._fleet, self._table, self._on_done, self._on_failed)
 
@@ -98,6 +101,11 @@ class Arbiter:
         set_title("fastnlb:master")
         soft, hard = raise_open_files()
         log.debug("open files: %d of at most %d", soft, hard)
+        if soft < (needed := self._open_files_needed()):
+            what = f"{self._settings.workers} workers and {len(self._first_snapshot.active_listeners())} listeners"
+            limit = f"the limit of {soft} open files is too low for {what}"
+            self._fail(EXIT_CANNOT_START, f"{limit}: it must be {needed} or more (ulimit -Hn, LimitNOFILE=)")
+            return False
         self._signals.install()
         self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
         try:
@@ -109,14 +117,25 @@ class Arbiter:
             return False
         return True
 
+    def _open_files_needed(self) -> int:
+        """The least with which the master can hold its sockets and a worker at least one connection."""
+        listeners = len(self._first_snapshot.active_listeners())
+        master = self._settings.workers * (listeners + 1) + MASTER_FILES
+        return max(master, listeners + WORKER_FILES)
+
     def _loop(self) -> None:
-        while not (self._ending and not self._fleet.workers):
+        while not self._ended():
             self._fleet.reconcile()
+            if self._ended():
+                return  # the last attempt to fork has failed: nobody is left to hear from
             for key, events in self._selector.select(self._timeout()):
                 key.data(events)
             # At every turn, not only after CHLD: a signal can be lost when its queue is full.
             self._fleet.reap()
             self._say_ready()
+
+    def _ended(self) -> bool:
+        return self._ending and not self._fleet.workers
 
     def _timeout(self) -> float | None:
         deadline = self._fleet.next_deadline()
@@ -124,12 +143,13 @@ class Arbiter:
 
     def _close(self) -> None:
         self._fleet.finish()
+        # Before the signals: an impatient second Ctrl-C must not leave it behind.
+        if self._pid_file is not None:
+            self._pid_file.release()
         self._rollout.close()
         self._table.close_all()
         self._selector.close()
         self._signals.close()
-        if self._pid_file is not None:
-            self._pid_file.release()
 
     def _disinherit(self) -> None:
         """Runs in a forked child.  Closes, and never unregisters: the epoll set itself is shared with the master."""
@@ -209,6 +229,11 @@ class Arbiter:
                 self._fail(EXIT_REFUSED, f"{died}: {reason}")
         if not self._ending:
             self._rollout.gone(worker)
+
+    def _on_unfilled(self, index: int, error: OSError) -> None:
+        """A seat could not be forked for; while the daemon serves, it is tried for as long as it takes."""
+        if not self._ready and self._fleet.policy.early_deaths(index) >= START_ATTEMPTS:
+            self._fail(EXIT_CANNOT_START, f"cannot fork worker {index}: {error.strerror or error}")
 
     # Signals
 

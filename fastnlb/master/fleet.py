@@ -39,6 +39,7 @@ class Fleet:
         disinherit: Callable[[], None],
         on_frame: Callable[[Worker, Frame], None],
         on_gone: Callable[[Worker, int], None],
+        on_unfilled: Callable[[int, OSError], None],
     ) -> None:
         self.workers: dict[int, Worker] = {}
         self.policy = RespawnPolicy()
@@ -47,6 +48,7 @@ class Fleet:
         self._disinherit = disinherit
         self._on_frame = on_frame
         self._on_gone = on_gone
+        self._on_unfilled = on_unfilled
         self._due: dict[int, float] = dict.fromkeys(range(seats), 0.0)
         self._dismissed = False
 
@@ -132,12 +134,14 @@ class Fleet:
     # Birth and death
 
     def _fill(self, index: int, now: float) -> None:
-        del self._due[index]
+        if self._due.pop(index, None) is None:
+            return  # dismissed while the list of who is due was walked
         try:
             worker = spawn(index, self._worker_main, self._disinherit)
         except OSError as error:
             self._due[index] = now + self.policy.delay(index, 0.0, None)
             log.error("cannot fork worker %d: %s", index, error)
+            self._on_unfilled(index, error)
             return
         self.workers[index] = worker
         self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._on_channel, worker))

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
 
 _CLOCK_SLACK = 2.0  # seconds: process start times are counted in ticks since boot
+
+
+LONGEST_FILE = 32  # bytes; a pid and a line end
 
 
 class PidFileError(Exception):
@@ -88,6 +92,8 @@ class PidFile:
             raise PidFileError(self._taken(_read_pid(old))) from None
         if not _is_at(old, self.path):
             return False
+        if not _looks_like_one(old):
+            raise PidFileError(f"{self.path} is there and is no pid file: it is left alone, name another")
         pid = _read_pid(old)
         if pid and pid != os.getpid() and _older_than_file(pid, os.fstat(old).st_mtime):
             raise PidFileError(self._taken(pid))
@@ -114,6 +120,12 @@ def _is_at(fd: int, path: Path) -> bool:
     return os.path.samestat(os.fstat(fd), there)
 
 
+def _looks_like_one(fd: int) -> bool:
+    """Not a device, not somebody's data: replacing those would be a disaster for a mistyped option."""
+    about = os.fstat(fd)
+    return stat.S_ISREG(about.st_mode) and about.st_size <= LONGEST_FILE
+
+
 def _read_pid(fd: int) -> int:
     """The pid in a file; 0 for anything that is not one."""
     text = os.pread(fd, 32, 0).strip()
@@ -123,11 +135,11 @@ def _read_pid(fd: int) -> int:
 def _older_than_file(pid: int, written: float) -> bool:
     """Whether process `pid` lives and existed when a file was written at `written`."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        about = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return False
     # The command name may hold spaces and parentheses; field 3 follows the last one.
-    state, *rest = stat.rpartition(")")[2].split()
+    state, *rest = about.rpartition(")")[2].split()
     started = _boot_time() + int(rest[18]) / os.sysconf("SC_CLK_TCK")
     return state not in ("Z", "X") and started <= written + _CLOCK_SLACK
 

@@ -1,7 +1,8 @@
 """When a dead worker's heir is forked: at once, unless the seat is in a crash loop.
 
 Pure bookkeeping; time comes in as seconds.  A worker that died young, or never served, makes its seat wait
-0.1 s, then 0.2, 0.4 ... up to 5.  Ten seconds of service clear the record.
+0.1 s, then 0.2, 0.4 ... up to 1: until the heir is there, the clients the kernel gave to its sockets wait.  Ten
+seconds of service clear the record.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 YOUNG = 1.0
 PROVEN = 10.0
 FIRST_DELAY = 0.1
-LONGEST_DELAY = 5.0
+LONGEST_DELAY = 1.0
 
 
 class RespawnPolicy:

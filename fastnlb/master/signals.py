@@ -55,6 +55,8 @@ class SignalQueue:
         for number in NAMES:
             self._previous[number] = signal.signal(number, _nothing)
         self._previous[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        # Some supervisors start their services with signals blocked.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NAMES)
 
     def fileno(self) -> int:
         """Readable when signals wait."""
@@ -69,11 +71,12 @@ class SignalQueue:
         return [NAMES[number] for number in numbers if number in NAMES]
 
     def close(self) -> None:
-        """Puts back what `install` found."""
+        """Puts back what `install` found, but for signals to end: the process is ending, once is enough."""
         if self._previous:
             signal.set_wakeup_fd(self._previous_wakeup)
         for number, handler in self._previous.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+            ends = number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+            signal.signal(number, signal.SIG_IGN if ends else signal.SIG_DFL if handler is None else handler)
         self._previous.clear()
         self.disinherit()
 

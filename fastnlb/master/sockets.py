@@ -13,13 +13,16 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastnlb.model import Listener, Snapshot
 
 BACKLOG = 4096
+LOCK_PATIENCE = 1.0  # seconds another fastnlb may take to open the same port
 
 Key = tuple[str, int]
 Rows = dict[Key, socket.socket]
@@ -106,10 +109,11 @@ class SocketTable:
 
     def _open_group(self, listener: Listener, count: int, opened: Rows) -> None:
         try:
-            if not self._ours(listener, opened):
-                _probe(listener)
-            for index in range(count):
-                opened[listener.name, index] = _listen(listener)
+            with _sole_opener(listener.port):
+                if not self._ours(listener, opened):
+                    _probe(listener)
+                for index in range(count):
+                    opened[listener.name, index] = _listen(listener)
         except OSError as error:
             reason = _REASONS.get(error.errno or 0) or str(error.strerror or error).lower()
             raise CannotListen(listener.name, listener.address, listener.port, reason) from error
@@ -128,6 +132,25 @@ def close_rows(rows: Rows) -> None:
     """Closes staged sockets: the rollback of `open_rows`."""
     for sock in rows.values():
         sock.close()
+
+
+@contextmanager
+def _sole_opener(port: int) -> Iterator[None]:
+    """Between probe and listen no other fastnlb opens the port: both would find it free, and then share it.
+
+    An abstract socket name is per network namespace, as ports are, and goes with the process.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
+        deadline = time.monotonic() + LOCK_PATIENCE
+        while True:
+            try:
+                lock.bind(f"\0fastnlb-opens-port-{port}")
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+        yield
 
 
 def _probe(listener: Listener) -> None:

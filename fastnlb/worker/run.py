@@ -167,6 +167,6 @@ class Worker:
         self._say(
             "notice",
             level="warning",
-            message=f"worker {self._seat.index} has reached its limit of {self._engine.descriptor_limit} descriptors "
+            message=f"has reached its limit of {self._engine.descriptor_limit} descriptors "
             "for connections: new ones wait until some are free; raise the limit (ulimit -n, LimitNOFILE=)",
         )

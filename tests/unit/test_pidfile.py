@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,14 @@ def test_a_forked_child_neither_removes_it_nor_keeps_it_locked(path: Path) -> No
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(PidFileError, match=r"cannot write the pid file .*/nowhere/x\.pid: No such file"):
         PidFile(tmp_path / "nowhere" / "x.pid").acquire()
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_text("version: 1\n" * 9), os.mkfifo])
+def test_what_is_no_pid_file_is_left_alone(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "precious"
+    make(path)
+    before = path.stat()
+    with pytest.raises(PidFileError, match="is no pid file: it is left alone"):
+        PidFile(path).acquire()
+    assert os.path.samestat(path.stat(), before)
+    assert path.stat().st_size == before.st_size
