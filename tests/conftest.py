@@ -16,6 +16,12 @@ def material() -> Material:
     return make_material()
 
 
+@pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
+def version(request: pytest.FixtureRequest) -> str:
+    """A test that takes it runs with each."""
+    return str(request.param)
+
+
 @pytest.fixture
 def backend() -> Iterator[Callable[..., Any]]:
     """backend(handler) starts a server of the test."""

@@ -3,16 +3,14 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_CLEAN, N_CLOSED_IDLE, N_CLOSED_MEMORY,
-                        N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CLOSED_HANDSHAKE, N_CLOSED_REFUSED,
-                        N_CONNECTIONS, N_CONNECTS_FAILED, N_HANDSHAKES, N_HANDSHAKES_ABORTED, N_HANDSHAKES_FAILED,
-                        N_HANDSHAKES_RESUMED, N_HANDSHAKES_TIMED_OUT, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
+from .account cimport account_close, account_handshake
+from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_CONNECTIONS, N_CONNECTS_FAILED,
+                        N_HANDSHAKES_ABORTED, N_HANDSHAKES_FAILED, N_HANDSHAKES_TIMED_OUT)
 from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_RELAY,
                     CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
                     FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
-                    FAULT_NO_SERVER, FAULT_NONE, FAULT_RESET, FAULT_SHUTDOWN, FAULT_TLS, FLOW_BROKEN, FLOW_DONE,
-                    QUEUE_HANDSHAKE, QUEUE_NONE, QUEUE_READY, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, Conn, Core,
-                    Flow, Half, Step)
+                    FAULT_NO_SERVER, FAULT_NONE, FAULT_RESET, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE,
+                    QUEUE_NONE, QUEUE_READY, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, Conn, Core, Flow, Half, Step)
 from .dial cimport dial_next, dial_succeeded
 from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
 from .plain cimport plain_xport
@@ -29,7 +27,6 @@ cdef enum:
     LINGER_MS = 2000           # how long a peer may take to end its stream after ours has ended
     FIRST_DRAIN_WAIT_MS = 64   # DRAIN looks again after this, then twice as long each time
     LAST_DRAIN_WAIT_MS = 1024
-    TLS1_3_VERSION = 0x0304
 
 
 # --- states ----------------------------------------------------------------------------------------------------
@@ -151,20 +148,10 @@ cdef void _handshake(Core* k, Conn* c) noexcept nogil:
         return
     step = tls_handshake(k, &c.client)
     if step == STEP_MOVED:
-        _count_handshake(k, c)
+        account_handshake(k, c)
         _dial(k, c, FAULT_CONNECT)
     elif step == STEP_FAULT:
         _handshake_failed(k, c)
-
-
-cdef void _count_handshake(Core* k, Conn* c) noexcept nogil:
-    k.count[<int> N_HANDSHAKES] += 1
-    if k.tls.SSL_version(c.client.ssl) == TLS1_3_VERSION:
-        k.count[<int> N_HANDSHAKES_TLS13] += 1
-    else:
-        k.count[<int> N_HANDSHAKES_TLS12] += 1
-    if k.tls.SSL_session_reused(c.client.ssl):
-        k.count[<int> N_HANDSHAKES_RESUMED] += 1
 
 
 cdef void _handshake_failed(Core* k, Conn* c) noexcept nogil:
@@ -366,29 +353,9 @@ cdef void _finish(Core* k, Conn* c) noexcept nogil:
         queue_remove(&k.ready, c)
     elif c.queue == QUEUE_HANDSHAKE:
         queue_remove(&k.handshakes, c)
-    k.count[_close_counter(c.fault)] += 1
-    k.count[<int> N_CONNECTIONS] -= 1
+    account_close(k, c)
     c.reap_next = k.reap
     k.reap = c
-
-
-cdef int _close_counter(int fault) noexcept nogil:
-    if fault == FAULT_NONE:
-        return N_CLOSED_CLEAN
-    elif fault == FAULT_TLS:
-        return N_CLOSED_TLS
-    elif fault == FAULT_HANDSHAKE or fault == FAULT_ABORTED or fault == FAULT_HANDSHAKE_TIMEOUT:
-        return N_CLOSED_HANDSHAKE
-    elif fault == FAULT_CONNECT or fault == FAULT_CONNECT_TIMEOUT or fault == FAULT_NO_SERVER:
-        return N_CLOSED_REFUSED
-    elif fault == FAULT_IDLE:
-        return N_CLOSED_IDLE
-    elif fault == FAULT_SHUTDOWN:
-        return N_CLOSED_SHUTDOWN
-    elif fault == FAULT_MEMORY:
-        return N_CLOSED_MEMORY
-    else:
-        return N_CLOSED_RESET
 
 
 cdef void conn_reap(Core* k) noexcept nogil:

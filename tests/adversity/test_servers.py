@@ -19,11 +19,6 @@ from support.rig import echo, receive_all
 from support.tls_client import reset
 
 
-@pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
-def version(request):
-    return request.param
-
-
 def assert_no_clean_end(client):
     """The stream ends without close_notify; what came before is returned."""
     received = bytearray()

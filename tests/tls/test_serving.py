@@ -10,13 +10,6 @@ from support.procs import wait_for
 from support.rig import echo, receive_all
 from support.tls_client import reset
 
-VERSIONS = ("TLSv1.2", "TLSv1.3")
-
-
-@pytest.fixture(params=VERSIONS)
-def version(request):
-    return request.param
-
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
 def test_a_verifying_client_is_served(rig, backend, material, version, kind):

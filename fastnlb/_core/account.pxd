@@ -1,0 +1,43 @@
+# How a connection is counted: its handshake, and its end in exactly one closed_* number.
+
+from .counters cimport (N_CLOSED_CLEAN, N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_REFUSED,
+                        N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES,
+                        N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
+from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT,
+                    FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core)
+
+cdef enum:
+    TLS1_3_VERSION = 0x0304
+
+cdef inline void account_handshake(Core* k, Conn* c) noexcept nogil:
+    """A handshake is complete."""
+    k.count[<int> N_HANDSHAKES] += 1
+    if k.tls.SSL_version(c.client.ssl) == TLS1_3_VERSION:
+        k.count[<int> N_HANDSHAKES_TLS13] += 1
+    else:
+        k.count[<int> N_HANDSHAKES_TLS12] += 1
+    if k.tls.SSL_session_reused(c.client.ssl):
+        k.count[<int> N_HANDSHAKES_RESUMED] += 1
+
+cdef inline int _close_counter(int fault) noexcept nogil:
+    if fault == FAULT_NONE:
+        return N_CLOSED_CLEAN
+    elif fault == FAULT_TLS:
+        return N_CLOSED_TLS
+    elif fault == FAULT_HANDSHAKE or fault == FAULT_ABORTED or fault == FAULT_HANDSHAKE_TIMEOUT:
+        return N_CLOSED_HANDSHAKE
+    elif fault == FAULT_CONNECT or fault == FAULT_CONNECT_TIMEOUT or fault == FAULT_NO_SERVER:
+        return N_CLOSED_REFUSED
+    elif fault == FAULT_IDLE:
+        return N_CLOSED_IDLE
+    elif fault == FAULT_SHUTDOWN:
+        return N_CLOSED_SHUTDOWN
+    elif fault == FAULT_MEMORY:
+        return N_CLOSED_MEMORY
+    else:
+        return N_CLOSED_RESET
+
+cdef inline void account_close(Core* k, Conn* c) noexcept nogil:
+    """The connection has ended, for the reason in c.fault."""
+    k.count[_close_counter(c.fault)] += 1
+    k.count[<int> N_CONNECTIONS] -= 1
