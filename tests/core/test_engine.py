@@ -152,7 +152,8 @@ def test_at_the_descriptor_limit_new_clients_wait_and_are_served_later(rig, back
     clients = [one.connect() for _ in range(15)]
     one.wait_for(accept_pauses=1)
     assert one.counters()["connections"] == 10
-    assert one.stop_reasons.count(StopReason.STOP_NOTICE) == 1
+    wait_for(lambda: one.stop_reasons, "the loop to come back with the notice")
+    assert one.stop_reasons == [StopReason.STOP_NOTICE]
     for client in clients:
         assert ask(client) == b"hello"
     one.wait_idle()
