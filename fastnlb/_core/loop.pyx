@@ -7,7 +7,7 @@ from .accept cimport accept_resume, accept_some, acceptor_stop
 from .conn cimport conn_abort, conn_advance, conn_end, conn_event, conn_reap, conn_timeout
 from .counters cimport N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_TIMERS, N_TURNS
 from .defs cimport (CONN_CLOSED, CONN_FREE, DRAIN_ENDING, DRAIN_OFF, DRAIN_WAITING, FAULT_SHUTDOWN, NOTICE_NONE,
-                    STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_WATCH, Conn, Core, StopReason)
+                    STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_WATCH, Conn, Core, Queue, StopReason)
 from .poller cimport POLL_ACCEPTOR, POLL_CONN, poll_is_current, poll_kind, poll_number, poll_side
 from .queue cimport queue_pop
 from .slab cimport slab_at, slab_slots
@@ -44,8 +44,9 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
             return STOP_FAULT
         loop_tell_time(k)
         watched = _dispatch(k, events, ready)
-        _run_ready(k)
-        _run_handshakes(k)
+        # One more budget for each relay that ran out of its own; those that run out again wait for the next turn.
+        _run_queue(k, &k.ready, k.ready.length)
+        _run_queue(k, &k.handshakes, HANDSHAKES_PER_TURN)
         _run_timers(k)
         if k.draining != DRAIN_OFF:
             _check_drain(k)
@@ -96,22 +97,12 @@ cdef bint _dispatch(Core* k, epoll_event* events, int ready) noexcept nogil:
     return watched
 
 
-cdef void _run_ready(Core* k) noexcept nogil:
-    """One more budget for each relay that ran out of its own; those that run out again wait for the next turn."""
-    cdef uint32_t left = k.ready.length
+cdef void _run_queue(Core* k, Queue* queue, uint32_t most) noexcept nogil:
+    """Advance those that wait, at most so many; one that queues itself again is served again only within that."""
     cdef Conn* c
-    while left and k.ready.length:
-        left -= 1
-        c = queue_pop(&k.ready)
-        conn_advance(k, c)
-
-
-cdef void _run_handshakes(Core* k) noexcept nogil:
-    cdef int left = HANDSHAKES_PER_TURN
-    cdef Conn* c
-    while left and k.handshakes.length:
-        left -= 1
-        c = queue_pop(&k.handshakes)
+    while most and queue.length:
+        most -= 1
+        c = queue_pop(queue)
         conn_advance(k, c)
 
 

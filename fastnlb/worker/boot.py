@@ -24,9 +24,8 @@ def boot(page: Page, row: int) -> Engine:
     return engine
 
 
-def fit_descriptor_limit(engine: Engine) -> int:
-    """Give the connections what the process limit leaves after everything else; returns that number."""
+def fit_descriptor_limit(engine: Engine) -> None:
+    """Give the connections what the process limit leaves after everything else."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     others = sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1 - engine.debug_counts()["descriptors"]
     engine.descriptor_limit = max(0, soft - others - RESERVED_DESCRIPTORS)
-    return int(engine.descriptor_limit)

@@ -102,10 +102,10 @@ def serve_mirror() -> None:
     print(listener.getsockname()[1], flush=True)  # noqa: T201
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=_mirror, args=(sock,), daemon=True).start()
+        threading.Thread(target=mirror, args=(sock,), daemon=True).start()
 
 
-def _mirror(sock: socket.socket) -> None:
+def mirror(sock: socket.socket) -> None:
     with sock, contextlib.suppress(ConnectionError):
         header = b""
         while len(header) < HEADER.size:

@@ -3,9 +3,9 @@
 import hashlib
 import socket
 import ssl
-import threading
 
 import pytest
+from support import stream
 from support.procs import wait_for
 from support.rig import echo, receive_all
 from support.tls_client import reset
@@ -190,25 +190,9 @@ def test_bulk_in_turns_each_way_survives_every_change_of_mode(rig, backend, mate
 
 def test_bulk_both_ways_at_once(rig, backend, material, version):
     size = 20_000_000
-    digest = hashlib.sha256()
-
-    def serve(sock):
-        sender = threading.Thread(target=lambda: sock.sendall(b"d" * size))
-        sender.start()
-        while data := sock.recv(65536):
-            digest.update(data)
-        sender.join()
-
-    one = rig([backend(serve).address], material.server_context())
+    one = rig([backend(stream.mirror).address], material.server_context())
     pinned = ssl.TLSVersion.TLSv1_2 if version == "TLSv1.2" else ssl.TLSVersion.TLSv1_3
     with material.client_context(pinned).wrap_socket(one.connect(), server_hostname="localhost") as client:
-        sender = threading.Thread(target=lambda: client.sendall(b"u" * size))
-        sender.start()
-        got = 0
-        while got < size:
-            data = client.recv(65536)
-            assert data == b"d" * len(data)
-            got += len(data)
-        sender.join()
+        received_there, received_here = stream.exchange(client, size, size)
     one.wait_idle()
-    assert digest.digest() == hashlib.sha256(b"u" * size).digest()
+    assert received_there == received_here == stream.digest(size)
