@@ -2,7 +2,8 @@
 
 Every source of configuration ends in a Snapshot, and a change is always a pair of them.  Equality is by
 value, so a plan is a comparison.  Nothing here does I/O or imports another part of fastnlb.
-Units: seconds for every timeout, bytes for PEM text (already read: a worker opens no file).
+Units: seconds for every timeout, Unix seconds for every instant, bytes for PEM text (already read: a worker opens
+no file).
 """
 
 from __future__ import annotations
@@ -12,15 +13,48 @@ from dataclasses import dataclass, field
 TCPSSL = "TCPSSL"
 TCP = "TCP"
 DEFAULT_SECURITY_POLICY = "tls_cipher_policy_1_2_strict_with_1_3"
+REQUIRED = "required"
+OPTIONAL = "optional"
+
+
+@dataclass(frozen=True, slots=True)
+class Staple:
+    """An OCSP response (DER) that is known to belong to its certificate; not to be sent after `until`."""
+
+    der: bytes = field(repr=False)
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate chain (leaf first) and its private key, both PEM; known to belong together."""
+    """A certificate chain (leaf first) and its private key, both PEM; known to belong together.
+
+    `names` are the host names it is for, lower-case A-labels, `*.` in front of a wildcard.  `key_type` is RSA, ECDSA
+    or Ed25519.  `not_before` and `not_after` are the leaf's.
+    """
 
     name: str
     chain_pem: bytes
     key_pem: bytes = field(repr=False)
+    names: tuple[str, ...] = ()
+    key_type: str = ""
+    not_before: int = 0
+    not_after: int = 0
+    staple: Staple | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaCertificate:
+    """Authorities that client certificates may come from (PEM), and what they have revoked (PEM; empty = not asked).
+
+    `verify_depth`, 0..10: how many intermediate certificates may stand between a client's certificate and one of
+    the authorities.
+    """
+
+    name: str
+    bundle_pem: bytes
+    crl_pem: bytes = b""
+    verify_depth: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +87,11 @@ class ServerGroup:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One address and port to accept on, and what becomes of a connection accepted there."""
+    """One address and port to accept on, and what becomes of a connection accepted there.
+
+    `ca_certificate` names a CaCertificate and switches client authentication on; `client_certificate` says whether a
+    client may do without one.
+    """
 
     name: str
     protocol: str
@@ -61,7 +99,13 @@ class Listener:
     port: int
     server_group: str
     certificate: str | None = None
+    additional_certificates: tuple[str, ...] = ()
+    strict_sni: bool = False
+    ca_certificate: str | None = None
+    client_certificate: str = REQUIRED
     security_policy: str = DEFAULT_SECURITY_POLICY
+    alpn_policy: str | None = None
+    alpn_strict: bool = False
     idle_timeout: int = 900
     handshake_timeout: int = 10
     connect_timeout: int = 5
@@ -80,6 +124,7 @@ class Snapshot:
     listeners: tuple[Listener, ...] = ()
     server_groups: tuple[ServerGroup, ...] = ()
     certificates: tuple[Certificate, ...] = ()
+    ca_certificates: tuple[CaCertificate, ...] = ()
     security_policies: tuple[SecurityPolicy, ...] = ()
 
     def active_listeners(self) -> tuple[Listener, ...]:
@@ -89,10 +134,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the daemon itself runs; fixed for its life.  `workers` is 1 or more, already resolved from `auto`."""
+    """How the daemon itself runs; fixed for its life.  `workers` is 1 or more, already resolved from `auto`.
+
+    `watch`: certificate files are looked at for changes.  `core_dumps`: processes that hold keys may be dumped.
+    """
 
     workers: int = 1
     run_dir: str | None = None
     shutdown_timeout: int = 30
     log_level: str = "info"
     log_format: str = "console"
+    watch: bool = False
+    core_dumps: bool = False
