@@ -6,7 +6,7 @@ and their order, so there is no parser here, only checks.
     from    kind      fields               descriptors, and what it says
     master  sockets   generation, names    the listening socket of each name, same order; adds to those of that
                                            generation.  A name the worker already has: replaces it at commit
-    master  prepare   generation           one memfd: the Snapshot.  Answer `prepared` or `refused`
+    master  prepare   generation           one memfd: the Offer.  Answer `prepared` or `refused`
     master  commit    generation           serve it; close the sockets of listeners it no longer has; answer `applied`
     master  rollback  generation           forget it, and close the sockets that came with it
     master  drain     seconds              accept nothing more, finish within that time, `drained`, exit 0
@@ -37,9 +37,9 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from fastnlb.model import Snapshot
+from fastnlb.model import Offer, Snapshot
 
 MAX_FDS = 200  # the kernel takes 253 in one message
 MAX_HEADER = 128 * 1024  # must stay below the smallest usual socket buffer (208 KiB)
@@ -66,6 +66,9 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "drained": (set(), 0),
     "notice": ({"level", "message"}, 0),
 }
+
+
+T = TypeVar("T")
 
 
 class ChannelClosed(Exception):  # noqa: N818 - an event, not always an error
@@ -200,15 +203,28 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
 
 def decode_snapshot(data: bytes) -> Snapshot:
-    """The Snapshot in payload bytes.
+    """The Snapshot in payload bytes.  Raises ChannelError."""
+    return _decode_payload(data, Snapshot)
 
-    Pickle executes what it reads.  That is fine here and nowhere else: the bytes come over a private socket
-    pair from our own parent process, which is the same program and could run anything in us anyway.
+
+def encode_offer(offer: Offer) -> bytes:
+    """The Offer as payload bytes."""
+    return pickle.dumps(offer, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def decode_offer(data: bytes) -> Offer:
+    """The Offer in payload bytes.  Raises ChannelError."""
+    return _decode_payload(data, Offer)
+
+
+def _decode_payload(data: bytes, kind: type[T]) -> T:
+    """Pickle executes what it reads.  That is fine here and nowhere else: the bytes come over a private socket pair
+    from a process that this program forked, which runs the same code on the same secrets.
     """
-    snapshot = pickle.loads(data)  # noqa: S301 - see above
-    if not isinstance(snapshot, Snapshot):
-        raise ChannelError("a payload is not a Snapshot")
-    return snapshot
+    payload = pickle.loads(data)  # noqa: S301 - see above
+    if not isinstance(payload, kind):
+        raise ChannelError(f"a payload is not a {kind.__name__}")
+    return payload
 
 
 def _encode(kind: str, fields: dict[str, Any], fd_count: int) -> bytes:

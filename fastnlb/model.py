@@ -133,6 +133,24 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Front:
+    """The session ticket keys of a listener: the `number` of a context in the pool that every worker inherits, -1
+    when the pool is used up; `epoch` is never the same for two takings of a front.
+    """
+
+    number: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a worker is asked to serve: a Snapshot, and the front of each of its TLS listeners by name."""
+
+    snapshot: Snapshot
+    fronts: dict[str, Front] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How the daemon itself runs; fixed for its life.  `workers` is 1 or more, already resolved from `auto`.
 

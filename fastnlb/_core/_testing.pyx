@@ -9,6 +9,7 @@ from .counters cimport N_NUMBERS
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
 from .half cimport half_adopt
+from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
 from .queue cimport queue_init, queue_pop, queue_push, queue_remove
 
@@ -99,6 +100,26 @@ cdef class PoolProbe:
         return self.pool.lent
 
 
+cdef class NamesProbe:
+    """A name index over `names`, each with its place in the list as its number."""
+
+    cdef NameIndex index
+
+    def __cinit__(self, list names):
+        if not names_init(&self.index, <uint32_t> len(names)):
+            raise MemoryError()
+        for number, name in enumerate(names):
+            if not names_add(&self.index, <const char*> name, len(name), number):
+                raise ValueError(name)
+
+    def __dealloc__(self):
+        names_free(&self.index)
+
+    def find(self, bytes name):
+        number = names_find(&self.index, <const char*> name, len(name))
+        return None if number == <uint32_t> NAME_UNKNOWN else number
+
+
 cdef class QueueProbe:
     """A slab of connections and a queue over them, named by slot."""
 
@@ -160,7 +181,7 @@ cdef class RelayProbe:
         queue_init(&self.k.ready)
         queue_init(&self.k.handshakes)
         wheel_init(&self.k.wheel, 0)
-        self.k.table = table_build(1, [(0, 0, 1000, 1000, idle_ms)], [([("127.0.0.1", 1)], [0])])
+        self.k.table = table_build(&self.k.tls, 1, [(0, None, 1000, 1000, idle_ms)], [([("127.0.0.1", 1)], [0])])
         self.c = slab_take(&self.k.slab)
         self.c.state = CONN_RELAY
         self.c.table = self.k.table

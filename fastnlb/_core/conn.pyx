@@ -3,15 +3,16 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from .account cimport account_close, account_handshake
+from .account cimport account_close, account_handshake, account_handshake_failed
 from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_CONNECTIONS, N_CONNECTS_FAILED,
-                        N_HANDSHAKES_ABORTED, N_HANDSHAKES_FAILED, N_HANDSHAKES_TIMED_OUT)
+                        N_HANDSHAKES_ABORTED, N_HANDSHAKES_TIMED_OUT)
 from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_RELAY,
                     CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
                     FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
                     FAULT_NO_SERVER, FAULT_NONE, FAULT_RESET, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE,
                     QUEUE_NONE, QUEUE_READY, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, Conn, Core, Flow, Half, Step)
 from .dial cimport dial_next, dial_succeeded
+from .hello cimport hello_enter, hello_leave
 from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
@@ -132,7 +133,7 @@ cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
     c.client.writable = 1
     if not poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, False, c.generation, c.slot)):
         conn_abort(k, c, FAULT_MEMORY)
-    elif c.listener.context == NULL:
+    elif c.listener.tls == NULL:
         c.client.xport = plain_xport()
         _dial(k, c, FAULT_CONNECT)
     else:
@@ -143,10 +144,12 @@ cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
 
 cdef void _handshake(Core* k, Conn* c) noexcept nogil:
     cdef Step step
-    if c.client.ssl == NULL and not tls_open(k, &c.client, c.listener.context):
+    if c.client.ssl == NULL and not tls_open(k, &c.client, c.listener.tls):
         conn_abort(k, c, FAULT_MEMORY)
         return
+    hello_enter(k, c)
     step = tls_handshake(k, &c.client)
+    hello_leave()
     if step == STEP_MOVED:
         account_handshake(k, c)
         _dial(k, c, FAULT_CONNECT)
@@ -161,7 +164,7 @@ cdef void _handshake_failed(Core* k, Conn* c) noexcept nogil:
             k.count[<int> N_HANDSHAKES_ABORTED] += 1
         conn_abort(k, c, fault)
         return
-    k.count[<int> N_HANDSHAKES_FAILED] += 1
+    account_handshake_failed(k, c)
     # The alert must arrive: a close with unread bytes would send an RST that overtakes it.
     c.fault = FAULT_HANDSHAKE
     c.client.ending = END_LINGER

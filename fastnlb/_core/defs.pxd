@@ -7,8 +7,9 @@
 # A connection is two equal halves (client, server) and two flows (up: client to server, down: server to client).
 # Only conn.pyx writes Conn.state.  Beside each pointer stands who owns what it points to.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from .names cimport NameIndex
 from .pool cimport Buffer, Pool
 from .sys cimport sockaddr_storage, socklen_t
 from .tlsapi cimport TlsApi
@@ -103,6 +104,7 @@ cdef struct Half:
     uint32_t window_in     # TLS: plaintext read since the mode was last weighed
     uint32_t window_out    # TLS: plaintext written in whole records since then
     uint32_t barren        # TLS: records without plaintext since the last one with
+    uint32_t reason        # TLS: the library's reason for FAULT_TLS (sslerr.h)
     const Xport* xport     # borrowed: static
     void* ssl              # owned: SSL*, freed at reap
     void* read_bio         # borrowed from ssl; NULL unless TLS_MEMORY
@@ -130,9 +132,34 @@ cdef struct Group:
     uint32_t sequence_length
     uint32_t cursor
 
+cdef struct Staple:        # an OCSP response to send with a certificate
+    void* leaf             # borrowed: X509* inside the context; only compared
+    uint8_t* der           # owned
+    uint32_t length
+    int64_t until          # Unix seconds; not sent from then on
+
+cdef struct Identity:      # what a client may be shown: certificates of different key types for the same names
+    void* context          # borrowed: SSL_CTX*, kept by the worker as long as the table lives
+    Staple* staples        # owned
+    uint32_t staple_count
+
+cdef enum:
+    ALPN_BYTES = 64        # of the protocols of a policy, each after its length
+
+cdef struct TlsListener:   # how a listener terminates TLS
+    void* front            # borrowed likewise: SSL_CTX* with the listener's ticket keys; SSL objects are made from it
+    uint64_t options       # SSL_OP_* for each SSL object besides those of the context
+    Identity* identities   # owned; the first is the default
+    uint32_t identity_count
+    NameIndex names        # host name -> index into identities
+    uint8_t strict_sni     # refuse a client that asks for no name we have
+    uint8_t alpn_strict    # refuse a client that offers no protocol we have
+    uint8_t alpn_length
+    uint8_t[ALPN_BYTES] alpn
+
 cdef struct Listener:
     uint32_t group         # index into Table.groups
-    void* context          # borrowed: SSL_CTX*, kept by the worker as long as the table lives; NULL = plain TCP
+    TlsListener* tls       # owned by the Table; NULL = plain TCP
     uint32_t handshake_ms
     uint32_t connect_ms
     uint32_t idle_ms
@@ -159,6 +186,7 @@ cdef struct Conn:
     uint8_t queue          # QueueName it waits in
     uint8_t attempts       # servers tried so far, at most 255
     uint32_t server        # index in its group
+    uint32_t identity      # index in listener.tls.identities, once the ClientHello has chosen
     uint32_t drain_wait_ms
     uint64_t active_ms     # when a byte last moved
     uint64_t deadline_ms   # DRAIN: when to give up

@@ -4,6 +4,12 @@ from fastnlb._core.defs import Notice, StopReason
 
 DEBUG_BUILD: bool
 
+# What tlslistener.pyx and table.pyx document field by field.
+Staples = list[tuple[int, bytes, int]]
+TlsFields = tuple[int, int, int, bool, bytes, bool, list[tuple[int, Staples]], list[tuple[bytes, int]]]
+ListenerFields = tuple[int, TlsFields | None, int, int, int]
+GroupFields = tuple[list[tuple[str, int]], list[int]]
+
 class Engine:
     descriptor_limit: int
     def __init__(self, tls: Mapping[str, int] | None, *, counters: int = 0, descriptor_limit: int = 1024) -> None: ...
@@ -15,8 +21,8 @@ class Engine:
     def prepare(
         self,
         generation: int,
-        listeners: list[tuple[str, tuple[int, int, int, int, int]]],
-        groups: list[tuple[list[tuple[str, int]], list[int]]],
+        listeners: list[tuple[str, ListenerFields]],
+        groups: list[GroupFields],
         sockets: dict[str, int],
     ) -> None: ...
     def rollback(self) -> None: ...

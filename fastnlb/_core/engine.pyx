@@ -127,9 +127,10 @@ cdef class Engine:
         for name, fields in listeners:
             if name not in sockets and name not in self.acceptor_of:
                 raise ValueError(f"listener {name} has no socket")
-            if fields[1] and not self.has_tls:
+            if fields[1] is not None and not self.has_tls:
                 raise ValueError(f"listener {name} needs TLS and this engine has none")
-        self.prepared = table_build(generation, [fields for _, fields in listeners], list(groups))
+        self.prepared = table_build(&self.k.tls, generation, [fields for _, fields in listeners],
+                                    list(groups))
         self.prepared_names = names
         self.prepared_sockets = dict(sockets)
 

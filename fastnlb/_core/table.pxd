@@ -4,8 +4,9 @@
 # freed when it is retired and its last connection has ended.
 
 from .defs cimport Core, Table
+from .tlsapi cimport TlsApi
 
-cdef Table* table_build(generation, list listeners, list groups) except NULL
+cdef Table* table_build(const TlsApi* api, generation, list listeners, list groups) except NULL
 cdef void table_free(Table* table) noexcept nogil
 cdef void table_retire(Core* k, Table* table) noexcept nogil
 cdef void table_sweep(Core* k) noexcept nogil

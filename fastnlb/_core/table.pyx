@@ -7,11 +7,14 @@ from libc.string cimport memset
 
 from .defs cimport Core, Group, Listener, Server, Table
 from .sys cimport AF_INET, AF_INET6, htons, inet_pton, sockaddr_in, sockaddr_in6
+from .tlsapi cimport TlsApi
+from .tlslistener cimport tls_listener_build, tls_listener_free
 
 
-cdef Table* table_build(generation, list listeners, list groups) except NULL:
-    """listeners: (group index, SSL_CTX address or 0, handshake ms, connect ms, idle ms); groups: (servers, sequence)
-    with servers a list of (address, port) and sequence a list of indexes into it, in the order to pick.
+cdef Table* table_build(const TlsApi* api, generation, list listeners, list groups) except NULL:
+    """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms); groups:
+    (servers, sequence) with servers a list of (address, port) and sequence a list of indexes into it, in the order
+    to pick.
 
     Raises ValueError for an address that is no IP literal or an index out of range, MemoryError.
     """
@@ -28,7 +31,7 @@ cdef Table* table_build(generation, list listeners, list groups) except NULL:
             table.group_count += 1
             _build_group(&table.groups[table.group_count - 1], servers, sequence)
         for fields in listeners:
-            _build_listener(table, fields)
+            _build_listener(api, table, fields)
     except BaseException:
         table_free(table)
         raise
@@ -73,14 +76,15 @@ cdef int _build_server(Server* server, str address, int port) except -1:
     return 0
 
 
-cdef int _build_listener(Table* table, tuple fields) except -1:
+cdef int _build_listener(const TlsApi* api, Table* table, tuple fields) except -1:
     cdef Listener* listener = &table.listeners[table.listener_count]
-    group, context, listener.handshake_ms, listener.connect_ms, listener.idle_ms = fields
+    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms = fields
     if not 0 <= group < table.group_count:
         raise ValueError(f"listener names group {group} of {table.group_count}")
     listener.group = group
-    listener.context = <void*> <size_t> context
     table.listener_count += 1
+    if tls is not None:
+        listener.tls = tls_listener_build(api, tls)
     return 0
 
 
@@ -91,6 +95,8 @@ cdef void table_free(Table* table) noexcept nogil:
     for i in range(table.group_count):
         free(table.groups[i].servers)
         free(table.groups[i].sequence)
+    for i in range(table.listener_count):
+        tls_listener_free(table.listeners[i].tls)
     free(table.groups)
     free(table.listeners)
     free(table)

@@ -5,9 +5,9 @@
 # plaintext, so a flood of those is counted like any other.  It may leave something to send: Half.unflushed says so.
 # Once a call has failed with anything but WANT_*, the library will do no more on this connection: Half.fault stays.
 
-from .defs cimport Core, Half, Step, Xport
+from .defs cimport Core, Half, Step, TlsListener, Xport
 
 cdef const Xport* tls_xport() noexcept nogil
-cdef bint tls_open(Core* k, Half* half, void* context) noexcept nogil
+cdef bint tls_open(Core* k, Half* half, const TlsListener* tls) noexcept nogil
 cdef Step tls_handshake(Core* k, Half* half) noexcept nogil
 cdef void tls_free(Core* k, Half* half) noexcept nogil

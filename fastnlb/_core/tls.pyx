@@ -3,7 +3,7 @@
 
 from .counters cimport N_TLS_OBJECTS
 from .defs cimport (FAULT_ABORTED, FAULT_IO, FAULT_MEMORY, FAULT_NONE, FAULT_RESET, FAULT_TLS, STEP_EOF, STEP_FAULT,
-                    STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core, Half, Step, Xport)
+                    STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core, Half, Step, TlsListener, Xport)
 from .sys cimport CORE_ASSERT, ECONNRESET, EPIPE, SHUT_WR, errno, shutdown
 from .tlsapi cimport SSL_ERROR_SYSCALL, SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE, SSL_ERROR_ZERO_RETURN
 from .tlsbio cimport (bio_consumed, bio_enter_memory, bio_feed, bio_flush, bio_outgoing, bio_release_cipher,
@@ -13,14 +13,15 @@ cdef enum:
     RECORD_BYTES = 16384        # RFC 8446 section 5.1: the most plaintext one record carries
     READS_PER_PULL = 64         # so that a flood of tiny records cannot hold the loop
     MOST_OUTGOING = 131072      # answers to the client may add so much before it is read no further
+    ERR_REASON_MASK = 0x7FFFFF  # err.h
     MOST_BARREN = 1024          # records without plaintext in a row: nobody needs so many KeyUpdates
 
 
 # --- opening and closing ---------------------------------------------------------------------------------------
 
-cdef bint tls_open(Core* k, Half* half, void* context) noexcept nogil:
+cdef bint tls_open(Core* k, Half* half, const TlsListener* tls) noexcept nogil:
     """Give the half its SSL object, ready to accept.  False: memory is out; the half is unchanged."""
-    cdef void* ssl = k.tls.SSL_new(context)
+    cdef void* ssl = k.tls.SSL_new(tls.front)
     if ssl == NULL:
         k.tls.ERR_clear_error()
         return False
@@ -29,6 +30,8 @@ cdef bint tls_open(Core* k, Half* half, void* context) noexcept nogil:
     if not bio_enter_memory(k, half):
         tls_free(k, half)
         return False
+    if tls.options:
+        k.tls.SSL_set_options(ssl, tls.options)
     k.tls.SSL_set_accept_state(ssl)
     return True
 
@@ -60,13 +63,14 @@ cdef Step _why(Core* k, Half* half, int result) noexcept nogil:
         half.ended = 1
         bio_release_cipher(k, half)
         return STEP_EOF
-    k.tls.ERR_clear_error()
     if error != SSL_ERROR_SYSCALL:
         half.fault = FAULT_TLS
+        half.reason = <unsigned int> (k.tls.ERR_peek_error() & ERR_REASON_MASK)
     elif saved_errno == ECONNRESET or saved_errno == EPIPE:
         half.fault = FAULT_RESET
     else:
         half.fault = FAULT_IO
+    k.tls.ERR_clear_error()
     return STEP_FAULT
 
 

@@ -4,6 +4,8 @@
 # us.  The same table takes fakes in unit tests.  Names are OpenSSL's own; semantics are those of its manual
 # pages.  Opaque library types are void*.
 
+from libc.stdint cimport uint8_t, uint64_t
+
 cdef enum:
     SSL_ERROR_WANT_READ = 2
     SSL_ERROR_WANT_WRITE = 3
@@ -23,6 +25,29 @@ ctypedef void* (*bio_new_fn)(void* method) noexcept nogil
 ctypedef long (*bio_set_mem_eof_return_fn)(void* bio, int value) noexcept nogil
 ctypedef long (*bio_get_mem_data_fn)(void* bio, char** data) noexcept nogil
 ctypedef void (*err_clear_error_fn)() noexcept nogil
+ctypedef unsigned long (*err_peek_error_fn)() noexcept nogil
+ctypedef void* (*switch_context_fn)(void* ssl, void* context) noexcept nogil
+ctypedef const char* (*ssl_get_servername_fn)(const void* ssl, int kind) noexcept nogil
+ctypedef uint64_t (*ssl_set_options_fn)(void* ssl, uint64_t options) noexcept nogil
+ctypedef void* (*get_fn)(const void* of) noexcept nogil
+ctypedef int (*int_of_fn)(const void* of) noexcept nogil
+ctypedef long (*ssl_set_ocsp_fn)(void* ssl, void* response, int length) noexcept nogil
+ctypedef void* (*malloc_fn)(size_t size) noexcept nogil
+ctypedef int (*name_cmp_fn)(const void* one, const void* other) noexcept nogil
+ctypedef void (*store_set_error_fn)(void* store, int error) noexcept nogil
+
+ctypedef int (*servername_cb)(void* ssl, int* alert, void* argument) noexcept nogil
+ctypedef int (*alpn_cb)(void* ssl, const uint8_t** chosen, uint8_t* length, const uint8_t* offers, unsigned int size,
+                        void* argument) noexcept nogil
+ctypedef int (*status_cb)(void* ssl, void* argument) noexcept nogil
+ctypedef int (*verify_cb)(int verified, void* store) noexcept nogil
+ctypedef long (*set_servername_cb_fn)(void* context, servername_cb callback) noexcept nogil
+ctypedef void (*set_alpn_cb_fn)(void* context, alpn_cb callback, void* argument) noexcept nogil
+ctypedef long (*set_status_cb_fn)(void* context, status_cb callback) noexcept nogil
+ctypedef void (*set_verify_fn)(void* context, int mode, verify_cb callback) noexcept nogil
+
+cdef struct x509_algor:        # X509_ALGOR, of which only the first member is read
+    const void* algorithm
 
 cdef struct TlsApi:
     ssl_new_fn SSL_new
@@ -45,5 +70,28 @@ cdef struct TlsApi:
     bio_set_mem_eof_return_fn BIO_set_mem_eof_return
     bio_get_mem_data_fn BIO_get_mem_data
     err_clear_error_fn ERR_clear_error
+    err_peek_error_fn ERR_peek_error
+    switch_context_fn SSL_set_SSL_CTX
+    ssl_get_servername_fn SSL_get_servername
+    ssl_set_options_fn SSL_set_options
+    get_fn SSL_get_certificate
+    ssl_set_ocsp_fn SSL_set_tlsext_status_ocsp_resp
+    malloc_fn OPENSSL_malloc
+    set_servername_cb_fn SSL_CTX_set_tlsext_servername_callback
+    set_alpn_cb_fn SSL_CTX_set_alpn_select_cb
+    set_status_cb_fn SSL_CTX_set_tlsext_status_cb
+    set_verify_fn SSL_CTX_set_verify
+    get_fn X509_STORE_CTX_get_current_cert
+    int_of_fn X509_STORE_CTX_get_error_depth
+    store_set_error_fn X509_STORE_CTX_set_error
+    get_fn X509_get_pubkey
+    get_fn X509_get0_tbs_sigalg
+    get_fn X509_get_subject_name
+    get_fn X509_get_issuer_name
+    name_cmp_fn X509_NAME_cmp
+    int_of_fn EVP_PKEY_id
+    int_of_fn EVP_PKEY_bits
+    ssl_void_fn EVP_PKEY_free
+    int_of_fn OBJ_obj2nid
 
 cdef int tlsapi_bind(TlsApi* api, addresses) except -1

@@ -9,6 +9,7 @@ from fastnlb.master.arbiter import Arbiter
 from fastnlb.master.process import Seat
 from fastnlb.model import Settings, Snapshot
 from fastnlb.stats.page import Page
+from fastnlb.worker.boot import make_fronts
 from fastnlb.worker.run import main as worker_main
 
 
@@ -22,13 +23,15 @@ def serve(
 ) -> int:
     """Runs the daemon to its end; its exit code.  `in_worker` runs first in every worker, `on_ready` here."""
     page = Page.create(rows=settings.workers)
+    fronts = make_fronts(snapshot)
 
     def main(seat: Seat) -> int:
         if in_worker is not None:
             in_worker()
-        return worker_main(seat, page=page)
+        return worker_main(seat, page=page, fronts=fronts)
 
     try:
-        return Arbiter(settings, snapshot, main, pid_file=pid_file, on_ready=on_ready).run()
+        arbiter = Arbiter(settings, snapshot, main, pid_file=pid_file, on_ready=on_ready, fronts=len(fronts))
+        return arbiter.run()
     finally:
         page.close()

@@ -25,6 +25,7 @@ from typing import Any
 from fastnlb.channel import Frame
 from fastnlb.master import notify
 from fastnlb.master.fleet import Fleet
+from fastnlb.master.fronts import Fronts
 from fastnlb.master.limits import raise_open_files
 from fastnlb.master.pidfile import PidFile, PidFileError
 from fastnlb.master.process import WORKER_REFUSED, Worker, WorkerMain, describe_exit, set_title
@@ -49,15 +50,20 @@ log = logging.getLogger("fastnlb.master")
 
 
 class Arbiter:
-    """One daemon.  `run` is its whole life; `apply` changes what it serves meanwhile, from within the loop."""
+    """One daemon.  `run` is its whole life; `apply` changes what it serves meanwhile, from within the loop.
+
+    `fronts` is the size of the pool of session ticket keys that `worker_main` has with it.
+    """
 
     def __init__(
         self,
         settings: Settings,
         snapshot: Snapshot,
         worker_main: WorkerMain,
+        *,
         pid_file: str | os.PathLike[str] | None = None,
         on_ready: Callable[[], None] | None = None,
+        fronts: int = 0,
     ) -> None:
         self._settings = settings
         self._first_snapshot = snapshot
@@ -79,7 +85,14 @@ class Arbiter:
             on_gone=self._on_gone,
             on_unfilled=self._on_unfilled,
         )
-        self._rollout = Rollout(settings.workers, self._fleet, self._table, self._on_done, self._on_failed)
+        self._rollout = Rollout(
+            settings.workers,
+            self._fleet,
+            self._table,
+            Fronts(fronts),
+            on_done=self._on_done,
+            on_failed=self._on_failed,
+        )
 
     def run(self) -> int:
         """Runs the daemon to its end; the exit code for the process."""

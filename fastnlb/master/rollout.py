@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from fastnlb.channel import encode_snapshot, payload_descriptor
+from fastnlb.channel import encode_offer, payload_descriptor
 from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommit, SendRollback
 from fastnlb.master.fleet import Fleet
+from fastnlb.master.fronts import Fronts
 from fastnlb.master.process import State, Worker
 from fastnlb.master.sockets import Rows, SocketTable, close_rows, plan_sockets
-from fastnlb.model import Snapshot
+from fastnlb.model import Front, Offer, Snapshot
 
 SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
 
@@ -36,6 +37,7 @@ class _Offer:
 
     generation: int
     snapshot: Snapshot
+    fronts: dict[str, Front]
     payload: int
 
 
@@ -47,12 +49,15 @@ class Rollout:
         seats: int,
         fleet: Fleet,
         table: SocketTable,
+        fronts: Fronts,
+        *,
         on_done: Callable[[], None],
         on_failed: Callable[[str], None],
     ) -> None:
         self._seats = seats
         self._fleet = fleet
         self._table = table
+        self._fronts = fronts
         self._on_done = on_done
         self._on_failed = on_failed
         self._last_generation = 0
@@ -80,7 +85,9 @@ class Rollout:
         plan = plan_sockets(self.snapshot, snapshot)
         opened = self._table.open_rows(plan.opens, self._seats)
         try:
-            self._next = _Offer(self._last_generation + 1, snapshot, payload_descriptor(encode_snapshot(snapshot)))
+            fronts = self._fronts.assign(snapshot)
+            payload = payload_descriptor(encode_offer(Offer(snapshot, fronts)))
+            self._next = _Offer(self._last_generation + 1, snapshot, fronts, payload)
         except BaseException:
             close_rows(opened)
             raise
@@ -167,7 +174,9 @@ class Rollout:
         assert self._change is not None  # noqa: S101 - for the type checker
         if self._current is not None:
             os.close(self._current.payload)
+        assert self._next is not None  # noqa: S101 - likewise
         self._current, self._next = self._next, None
+        self._fronts.adopt(self._current.snapshot, self._current.fronts)
         self._table.adopt(self._change.opened_rows, self._closes)
 
     def _tell(self, indices: Iterable[int], kind: str) -> None:

@@ -11,8 +11,9 @@ import ctypes
 import mmap
 import os
 import struct
+from collections.abc import Mapping
 
-from fastnlb.stats.table import GAUGE, NUMBERS, ROW_BYTES
+from fastnlb.stats.table import GAUGE, INDEX, NUMBERS, ROW_BYTES
 
 CACHE_LINE = 64
 STRIDE = (ROW_BYTES + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
@@ -45,6 +46,11 @@ class Page:
         """Every number summed over the rows."""
         rows = [self.row(index) for index in range(self.rows)]
         return {number.name: sum(row[number.name] for row in rows) for number in NUMBERS}
+
+    def put(self, row: int, values: Mapping[str, int]) -> None:
+        """Write numbers that the core does not: their one writer is the worker of that row."""
+        for name, value in values.items():
+            struct.pack_into("=Q", self._map, row * STRIDE + 8 * INDEX[name], value)
 
     def reset_gauges(self, row: int) -> None:
         """What a dead worker held is gone with it; what it counted stays.  Call before its heir starts."""

@@ -30,6 +30,14 @@ NUMBERS: tuple[Number, ...] = (
     Number("handshakes_failed", COUNTER, "TLS handshakes refused by either side"),
     Number("handshakes_aborted", COUNTER, "clients that left before their handshake was complete"),
     Number("handshakes_timed_out", COUNTER, "clients whose handshake was not complete in handshake_timeout"),
+    Number("refused_name", COUNTER, "of the failed: the client asked for no name the listener has (strict_sni)"),
+    Number("refused_alpn", COUNTER, "of the failed: the client offered no protocol the listener has (alpn_strict)"),
+    Number("client_certificates_verified", COUNTER, "client certificates that verified"),
+    Number("client_certificates_missing", COUNTER, "of the failed: the client has to show a certificate and did not"),
+    Number("client_certificates_refused", COUNTER, "of the failed: the client's certificate did not verify"),
+    Number("client_certificates_weak", COUNTER, "of those, for a short key or a broken signature digest"),
+    Number("staples_sent", COUNTER, "OCSP responses stapled"),
+    Number("staples_expired", COUNTER, "OCSP responses asked for and not sent because they are out of date"),
     Number("connects", COUNTER, "connections to servers established"),
     Number("connects_failed", COUNTER, "attempts to connect to a server that failed or timed out"),
     Number("bytes_up", COUNTER, "plaintext bytes passed from clients to servers"),
@@ -52,6 +60,9 @@ NUMBERS: tuple[Number, ...] = (
     Number("timers", GAUGE, "timers armed"),
     Number("descriptors", GAUGE, "descriptors held by connections"),
     Number("generation", GAUGE, "generation of the configuration being served"),
+    Number("certificates", GAUGE, "certificates being served"),
+    Number("certificates_first_expiry", GAUGE, "Unix time at which the first of them expires; 0 = there is none"),
+    Number("certificates_last_start", GAUGE, "Unix time from which all of them are valid; 0 = there is none"),
 )
 
 INDEX: dict[str, int] = {number.name: index for index, number in enumerate(NUMBERS)}

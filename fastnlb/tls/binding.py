@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 FUNCTIONS = (
     "SSL_new",
@@ -33,6 +33,29 @@ FUNCTIONS = (
     "BIO_set_mem_eof_return",
     "BIO_get_mem_data",
     "ERR_clear_error",
+    "ERR_peek_error",
+    "SSL_set_SSL_CTX",
+    "SSL_get_servername",
+    "SSL_set_options",
+    "SSL_get_certificate",
+    "SSL_set_tlsext_status_ocsp_resp",
+    "OPENSSL_malloc",
+    "SSL_CTX_set_tlsext_servername_callback",
+    "SSL_CTX_set_alpn_select_cb",
+    "SSL_CTX_set_tlsext_status_cb",
+    "SSL_CTX_set_verify",
+    "X509_STORE_CTX_get_current_cert",
+    "X509_STORE_CTX_get_error_depth",
+    "X509_STORE_CTX_set_error",
+    "X509_get_pubkey",
+    "X509_get0_tbs_sigalg",
+    "X509_get_subject_name",
+    "X509_get_issuer_name",
+    "X509_NAME_cmp",
+    "EVP_PKEY_id",
+    "EVP_PKEY_bits",
+    "EVP_PKEY_free",
+    "OBJ_obj2nid",
 )
 """Every function the core calls: the fields of `_core/tlsapi.pxd`."""
 
@@ -63,11 +86,50 @@ def addresses() -> dict[str, int]:
 
 def context_address(context: SSL.Context) -> int:
     """The SSL_CTX* of a pyOpenSSL Context, valid for as long as the Context lives."""
-    ffi, _ = _library()
+    return int(_library()[0].cast("uintptr_t", _context(context)))
+
+
+def _context(context: SSL.Context) -> Any:
     pointer = getattr(context, "_context", None)
     if pointer is None:
         raise BindingError(f"pyOpenSSL {_version('pyOpenSSL')} keeps no SSL_CTX where it is expected")
-    return int(ffi.cast("uintptr_t", pointer))
+    return pointer
+
+
+def leaf_address(context: SSL.Context) -> int:
+    """The X509* of the certificate that was loaded into the context last, valid as long as the Context."""
+    ffi, lib = _library()
+    probe = lib.SSL_new(_context(context))
+    if probe == ffi.NULL:
+        raise BindingError("the TLS library makes no connection object: is memory out?")
+    address = int(ffi.cast("uintptr_t", lib.SSL_get_certificate(probe)))
+    lib.SSL_free(probe)
+    return address
+
+
+def set_groups(context: SSL.Context, groups: str) -> bool:
+    """Key-exchange groups in the notation of SSL_CTX_set1_groups_list; False when the library refuses them."""
+    return _accepted(_library()[1].SSL_CTX_set1_curves_list(_context(context), groups.encode("ascii")))
+
+
+def set_signature_algorithms(context: SSL.Context, algorithms: str) -> bool:
+    """Signature schemes in the notation of SSL_CTX_set1_sigalgs_list; False when the library refuses them."""
+    return _accepted(_library()[1].SSL_CTX_set1_sigalgs_list(_context(context), algorithms.encode("ascii")))
+
+
+def share_store(context: SSL.Context, store: crypto.X509Store) -> None:
+    """Let the context verify against this store, which others may use as well."""
+    _, lib = _library()
+    # The context takes the reference over.
+    lib.X509_STORE_up_ref(store._store)
+    lib.SSL_CTX_set_cert_store(_context(context), store._store)
+
+
+def _accepted(result: int) -> bool:
+    if result == 1:
+        return True
+    _library()[1].ERR_clear_error()
+    return False
 
 
 def library_version() -> str:

@@ -6,12 +6,26 @@ import gc
 import resource
 from pathlib import Path
 
+from OpenSSL import SSL
+
 from fastnlb._core.engine import Engine
+from fastnlb.model import Snapshot
 from fastnlb.stats.page import Page
+from fastnlb.tls import contexts
 from fastnlb.tls.binding import addresses
 
 RESERVED_DESCRIPTORS = 16
 """Kept free for what is not a connection: frames from the master, logs, files a library opens for a moment."""
+
+
+LEAST_FRONTS = 256
+"""Fronts made at least: as many TLS listeners and changes of their settings as are at work at one time, and more."""
+
+
+def make_fronts(snapshot: Snapshot) -> tuple[SSL.Context, ...]:
+    """The pool of contexts whose session ticket keys all workers share: to be called once, before the first fork."""
+    listeners = sum(listener.terminates_tls for listener in snapshot.listeners)
+    return contexts.make_fronts(max(LEAST_FRONTS, 2 * listeners))
 
 
 def boot(page: Page, row: int) -> Engine:

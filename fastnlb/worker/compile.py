@@ -1,84 +1,123 @@
-"""From a Snapshot to the flat tuples the Engine takes, and the TLS contexts they point to.
-
-A context is built once for a certificate under a policy and kept while any generation in use needs it, so a
-change parses only what it changed.
-"""
+"""From an Offer to the flat tuples the Engine takes, and the TLS contexts they point to."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
+from typing import TYPE_CHECKING
 
-from OpenSSL import SSL
-
-from fastnlb.model import Certificate, Listener, SecurityPolicy, Server, ServerGroup, Snapshot
+from fastnlb.model import CaCertificate, Certificate, Front, Listener, Offer, SecurityPolicy, Server, ServerGroup
+from fastnlb.tls import alpn
 from fastnlb.tls.binding import context_address
-from fastnlb.tls.contexts import server_context
+from fastnlb.tls.contexts import Security
 from fastnlb.tls.policies import SYSTEM
+from fastnlb.worker.contexts import Contexts, Inner
+from fastnlb.worker.identities import choose
 
-ListenerFields = tuple[int, int, int, int, int]
-GroupFields = tuple[list[tuple[str, int]], list[int]]
+if TYPE_CHECKING:
+    from fastnlb._core.engine import GroupFields, ListenerFields, Staples, TlsFields
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What `Engine.prepare` takes; `contexts` must outlive the generation."""
+    """What `Engine.prepare` takes.  `holds` must outlive the generation; `numbers` go to the counter page with it."""
 
     listeners: list[tuple[str, ListenerFields]]
     groups: list[GroupFields]
-    contexts: tuple[SSL.Context, ...]
+    holds: list[object]
+    numbers: dict[str, int]
 
 
-class Contexts:
-    """The contexts in use, by what they were built from."""
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The parts of a Snapshot that listeners refer to."""
 
-    def __init__(self) -> None:
-        self._built: dict[tuple[Certificate, SecurityPolicy], SSL.Context] = {}
-        self._in_use: dict[int, tuple[SSL.Context, ...]] = {}
-
-    def get(self, certificate: Certificate, policy: SecurityPolicy) -> SSL.Context:
-        """Raises fastnlb.tls.contexts.ContextError."""
-        key = (certificate, policy)
-        if key not in self._built:
-            self._built[key] = server_context(certificate, policy)
-        return self._built[key]
-
-    def hold(self, generation: int, contexts: tuple[SSL.Context, ...]) -> None:
-        self._in_use[generation] = contexts
-
-    def keep_only(self, generations: set[int]) -> None:
-        """Let go of every context that none of these generations uses."""
-        self._in_use = {number: held for number, held in self._in_use.items() if number in generations}
-        wanted = {id(context) for held in self._in_use.values() for context in held}
-        self._built = {key: context for key, context in self._built.items() if id(context) in wanted}
+    groups: Mapping[str, int]
+    certificates: Mapping[str, Certificate]
+    authorities: Mapping[str, CaCertificate]
+    policies: Mapping[str, SecurityPolicy]
 
 
-def compile_snapshot(snapshot: Snapshot, contexts: Contexts) -> Compiled:
-    """Raises fastnlb.tls.contexts.ContextError when the TLS library refuses a certificate or a policy."""
-    certificates = {certificate.name: certificate for certificate in snapshot.certificates}
-    policies = {**SYSTEM, **{policy.name: policy for policy in snapshot.security_policies}}
-    group_index = {group.name: index for index, group in enumerate(snapshot.server_groups)}
-    held: list[SSL.Context] = []
-    listeners = []
+def compile_offer(offer: Offer, contexts: Contexts) -> Compiled:
+    """Raises fastnlb.tls.contexts.ContextError when the TLS library refuses a certificate, authority or policy."""
+    snapshot = offer.snapshot
+    names = _Names(
+        {group.name: index for index, group in enumerate(snapshot.server_groups)},
+        {certificate.name: certificate for certificate in snapshot.certificates},
+        {authority.name: authority for authority in snapshot.ca_certificates},
+        {**SYSTEM, **{policy.name: policy for policy in snapshot.security_policies}},
+    )
+    holds: list[object] = []
+    listeners: list[tuple[str, ListenerFields]] = []
+    served: dict[str, Certificate] = {}
     for listener in snapshot.active_listeners():
-        address = 0
+        tls = None
         if listener.terminates_tls:
-            assert listener.certificate is not None  # noqa: S101  the configuration made sure
-            context = contexts.get(certificates[listener.certificate], policies[listener.security_policy])
-            held.append(context)
-            address = context_address(context)
-        listeners.append((listener.name, _listener_fields(listener, group_index[listener.server_group], address)))
-    return Compiled(listeners, [_group_fields(group) for group in snapshot.server_groups], tuple(held))
+            tls = _tls_fields(listener, names, offer.fronts[listener.name], contexts, holds)
+            served.update((name, names.certificates[name]) for name in _certificate_names(listener))
+        listeners.append((listener.name, _listener_fields(listener, names, tls)))
+    groups = [_group_fields(group) for group in snapshot.server_groups]
+    return Compiled(listeners, groups, holds, _numbers(served))
 
 
-def _listener_fields(listener: Listener, group: int, context: int) -> ListenerFields:
+def _certificate_names(listener: Listener) -> tuple[str, ...]:
+    assert listener.certificate is not None  # noqa: S101  the configuration made sure
+    return (listener.certificate, *listener.additional_certificates)
+
+
+def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None) -> ListenerFields:
     return (
-        group,
-        context,
+        names.groups[listener.server_group],
+        tls,
         listener.handshake_timeout * 1000,
         listener.connect_timeout * 1000,
         listener.idle_timeout * 1000,
     )
+
+
+def _tls_fields(
+    listener: Listener, names: _Names, front: Front, contexts: Contexts, holds: list[object]
+) -> TlsFields:
+    security = contexts.intern(_security(listener, names))
+    context = contexts.front(listener.name, front, security)
+    chosen = choose(*(names.certificates[name] for name in _certificate_names(listener)))
+    identities = [(each, contexts.inner(each, security)) for each in chosen.sets]
+    holds.append(context)
+    holds.extend(inner for _, inner in identities)
+    return (
+        context_address(context),
+        security.verify_mode,
+        security.options,
+        listener.strict_sni,
+        b"" if listener.alpn_policy is None else alpn.wire_form(listener.alpn_policy),
+        listener.alpn_strict,
+        [(context_address(inner.context), _staples(each, inner)) for each, inner in identities],
+        [(name.encode("ascii"), number) for name, number in chosen.names],
+    )
+
+
+def _security(listener: Listener, names: _Names) -> Security:
+    policy = names.policies[listener.security_policy]
+    if listener.ca_certificate is None:
+        return Security(policy)
+    return Security(policy, names.authorities[listener.ca_certificate], listener.client_certificate)
+
+
+def _staples(certificates: tuple[Certificate, ...], inner: Inner) -> Staples:
+    return [
+        (leaf, certificate.staple.der, certificate.staple.until)
+        for certificate, leaf in zip(certificates, inner.leaves, strict=True)
+        if certificate.staple is not None
+    ]
+
+
+def _numbers(served: Mapping[str, Certificate]) -> dict[str, int]:
+    return {
+        "certificates": len(served),
+        "certificates_first_expiry": min((each.not_after for each in served.values()), default=0),
+        "certificates_last_start": max((each.not_before for each in served.values()), default=0),
+    }
 
 
 def _group_fields(group: ServerGroup) -> GroupFields:

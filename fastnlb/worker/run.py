@@ -13,24 +13,27 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from OpenSSL import SSL
 
 from fastnlb._core.defs import Notice, StopReason
 from fastnlb._core.engine import Engine
-from fastnlb.channel import ChannelClosed, ChannelError, Frame, decode_snapshot, read_payload
+from fastnlb.channel import ChannelClosed, ChannelError, Frame, decode_offer, read_payload
 from fastnlb.master.process import WORKER_DONE, WORKER_REFUSED, Seat
 from fastnlb.stats.page import Page
 from fastnlb.tls.binding import BindingError
 from fastnlb.tls.contexts import ContextError
 from fastnlb.worker.boot import boot, fit_descriptor_limit
-from fastnlb.worker.compile import Contexts, compile_snapshot
+from fastnlb.worker.compile import Compiled, compile_offer
+from fastnlb.worker.contexts import Contexts
 
 ORPHAN_DRAIN_SECONDS = 30.0
 NOTICE_INTERVAL_SECONDS = 60.0
 
 
-def main(seat: Seat, *, page: Page) -> int:
+def main(seat: Seat, *, page: Page, fronts: Sequence[SSL.Context] = ()) -> int:
     """Serve until the master says otherwise; returns the exit code."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
@@ -39,17 +42,19 @@ def main(seat: Seat, *, page: Page) -> int:
         seat.channel.send("notice", level="error", message=str(error))
         return WORKER_REFUSED
     with contextlib.closing(engine):
-        return Worker(seat, engine).serve()
+        return Worker(seat, engine, page, fronts).serve()
 
 
 class Worker:
     """Control frames in, Engine calls out."""
 
-    def __init__(self, seat: Seat, engine: Engine) -> None:
+    def __init__(self, seat: Seat, engine: Engine, page: Page, fronts: Sequence[SSL.Context]) -> None:
         self._seat = seat
+        self._page = page
         self._channel = seat.channel
         self._engine = engine
-        self._contexts = Contexts()
+        self._contexts = Contexts(fronts)
+        self._compiled: Compiled | None = None
         self._sockets: dict[str, int] = {}
         self._prepared: int | None = None
         self._master_gone = False
@@ -115,15 +120,17 @@ class Worker:
 
     def _prepare(self, generation: int, frame: Frame) -> None:
         with contextlib.closing(frame):
-            snapshot = decode_snapshot(read_payload(frame.fds[0]))
-        compiled = compile_snapshot(snapshot, self._contexts)
-        self._contexts.hold(generation, compiled.contexts)
+            offer = decode_offer(read_payload(frame.fds[0]))
+        compiled = self._compiled = compile_offer(offer, self._contexts)
+        self._contexts.hold(generation, compiled.holds)
         self._engine.prepare(generation, compiled.listeners, compiled.groups, self._sockets)
         self._sockets = {}
 
     def _on_commit(self, frame: Frame) -> None:
         self._engine.commit()
         self._prepared = None
+        if self._compiled is not None:
+            self._page.put(self._seat.row, self._compiled.numbers)
         fit_descriptor_limit(self._engine)
         self._say("applied", generation=frame.fields["generation"])
 

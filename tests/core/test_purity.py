@@ -8,7 +8,16 @@ import pytest
 CORE = Path(__file__).resolve().parents[2] / "fastnlb" / "_core"
 SOURCES = sorted([*CORE.glob("*.pyx"), *CORE.glob("*.pxd")])
 # What Python calls, and what builds from Python objects; none of it runs inside the loop.
-WITH_PYTHON = {"engine.pyx", "table.pyx", "table.pxd", "tlsapi.pyx", "tlsapi.pxd", "_testing.pyx"}
+WITH_PYTHON = {
+    "engine.pyx",
+    "table.pyx",
+    "table.pxd",
+    "tlslistener.pyx",
+    "tlslistener.pxd",
+    "tlsapi.pyx",
+    "tlsapi.pxd",
+    "_testing.pyx",
+}
 
 
 def code(path):

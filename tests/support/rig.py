@@ -28,6 +28,12 @@ def listening_socket() -> socket.socket:
     return sock
 
 
+def one_context(context: Any) -> tuple[Any, ...]:
+    """The core's TLS fields for a context that is front and inner at once, without names."""
+    address = context_address(context)
+    return (address, 0, 0, False, b"", False, [(address, [])], [])
+
+
 class Rig:
     """One listener, `servers` behind it, plain TCP or TLS under `context`."""
 
@@ -46,7 +52,7 @@ class Rig:
         listener = listening_socket()
         self.address = listener.getsockname()
         self.port = self.address[1]
-        fields = (0, context_address(context) if context else 0, handshake_ms, connect_ms, idle_ms)
+        fields = (0, one_context(context) if context else None, handshake_ms, connect_ms, idle_ms)
         self.engine.prepare(1, [("l", fields)], [(servers, list(range(len(servers))))], {"l": listener.detach()})
         self.engine.commit()
         self._wake_read, self._wake_write = socket.socketpair()

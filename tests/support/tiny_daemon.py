@@ -29,7 +29,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from fastnlb.channel import Channel, ChannelClosed, Frame, decode_snapshot, read_payload
+from fastnlb.channel import Channel, ChannelClosed, Frame, decode_offer, read_payload
 from fastnlb.master.arbiter import Arbiter
 from fastnlb.master.process import WORKER_REFUSED, Seat
 from fastnlb.master.sockets import CannotListen
@@ -109,7 +109,7 @@ class TinyWorker:
         return None
 
     def prepare(self, frame: Frame, generation: int | None) -> None:
-        snapshot = decode_snapshot(read_payload(frame.fds[0]))
+        snapshot = decode_offer(read_payload(frame.fds[0])).snapshot
         frame.close()
         if self.flag("crash-prepare"):
             os._exit(9)

@@ -6,16 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnlb.model import Listener, Server, ServerGroup, Snapshot
-from fastnlb.tls.contexts import ContextError
-from fastnlb.worker.compile import Contexts, compile_snapshot, smooth_sequence
+from fastnlb.model import Certificate, Front, Listener, Offer, Server, ServerGroup, Snapshot
+from fastnlb.tls.binding import context_address
+from fastnlb.tls.contexts import ContextError, make_fronts
+from fastnlb.worker.compile import compile_offer, smooth_sequence
+from fastnlb.worker.contexts import Contexts, Inner
+
+
+NO_FRONT = Front(-1, 1)
 
 
 def servers(*weights):
     return [Server("127.0.0.1", 1000 + i, weight) for i, weight in enumerate(weights)]
 
 
-def snapshot(material, **listener):
+def offer(material, front=NO_FRONT, **listener):
     fields = {
         "name": "l",
         "protocol": "TCPSSL",
@@ -25,7 +30,13 @@ def snapshot(material, **listener):
         "certificate": "ecdsa",
         **listener,
     }
-    return Snapshot((Listener(**fields),), (ServerGroup("g", tuple(servers(1))),), (material.ecdsa, material.rsa))
+    listeners, groups = (Listener(**fields),), (ServerGroup("g", tuple(servers(1))),)
+    return Offer(Snapshot(listeners, groups, (material.ecdsa, material.rsa)), {"l": front})
+
+
+def inner(compiled):
+    (only,) = (thing for thing in compiled.holds if isinstance(thing, Inner))
+    return only
 
 
 def test_weights_are_smoothed_as_published():
@@ -51,41 +62,71 @@ def test_each_server_gets_its_share_and_no_long_runs(weights):
 def test_a_server_of_weight_0_is_left_out():
     group = ServerGroup("g", tuple(servers(0, 7, 0)))
     listener = Listener("l", "TCP", "127.0.0.1", 1, "g")
-    compiled = compile_snapshot(Snapshot((listener,), (group,)), Contexts())
+    compiled = compile_offer(Offer(Snapshot((listener,), (group,))), Contexts())
     assert compiled.groups == [([("127.0.0.1", 1001)], [0])]
+    assert compiled.listeners == [("l", (0, None, 10_000, 5_000, 900_000))]
 
 
 def test_seconds_become_milliseconds_and_disabled_listeners_nothing(material):
-    compiled = compile_snapshot(
-        snapshot(material, idle_timeout=60, handshake_timeout=3, connect_timeout=2), Contexts()
-    )
-    ((name, (group, context, handshake, connect, idle)),) = compiled.listeners
+    times = {"idle_timeout": 60, "handshake_timeout": 3, "connect_timeout": 2}
+    ((name, (group, tls, handshake, connect, idle)),) = compile_offer(offer(material, **times), Contexts()).listeners
     assert (name, group, handshake, connect, idle) == ("l", 0, 3000, 2000, 60_000)
-    assert context != 0
-    assert compile_snapshot(snapshot(material, enabled=False), Contexts()).listeners == []
+    assert tls is not None
+    assert compile_offer(offer(material, enabled=False), Contexts()).listeners == []
 
 
 def test_an_unchanged_certificate_keeps_its_context(material):
     contexts = Contexts()
-    first = compile_snapshot(snapshot(material), contexts)
-    second = compile_snapshot(snapshot(material, idle_timeout=5), contexts)
-    changed = compile_snapshot(snapshot(material, certificate="rsa"), contexts)
-    assert first.contexts == second.contexts
-    assert changed.contexts != first.contexts
+    first = compile_offer(offer(material), contexts)
+    second = compile_offer(offer(material, idle_timeout=5, alpn_policy="HTTP2Only"), contexts)
+    changed = compile_offer(offer(material, certificate="rsa"), contexts)
+    assert inner(first) is inner(second)
+    assert inner(changed) is not inner(first)
+
+
+def test_two_listeners_share_the_context_of_a_certificate_but_not_their_front(material):
+    contexts = Contexts()
+    one = offer(material).snapshot.listeners[0]
+    two = Listener("m", "TCPSSL", "127.0.0.1", 2, "g", "ecdsa")
+    both = Offer(
+        Snapshot((one, two), (ServerGroup("g", ()),), (material.ecdsa,)), {"l": Front(-1, 1), "m": Front(-1, 2)}
+    )
+    first, second = (fields[1] for _, fields in compile_offer(both, contexts).listeners)
+    assert first[6] == second[6]
+    assert first[0] != second[0]
 
 
 def test_contexts_go_with_the_last_generation_that_uses_them(material):
     contexts = Contexts()
-    contexts.hold(1, compile_snapshot(snapshot(material), contexts).contexts)
-    contexts.hold(2, compile_snapshot(snapshot(material, certificate="rsa"), contexts).contexts)
+    contexts.hold(1, compile_offer(offer(material), contexts).holds)
+    contexts.hold(2, compile_offer(offer(material, certificate="rsa"), contexts).holds)
+    kept = inner(compile_offer(offer(material, certificate="rsa"), contexts))
     contexts.keep_only({2})
-    assert len(contexts._built) == 1
+    assert list(contexts._inner.values()) == [kept]
+
+
+def test_a_front_is_configured_once_for_each_taking_of_it(material):
+    pool = make_fronts(1)
+    contexts = Contexts(pool)
+    fields = [
+        compile_offer(offer(material, front=Front(0, epoch)), contexts).listeners[0][1][1] for epoch in (1, 1, 2)
+    ]
+    assert {each[0] for each in fields} == {context_address(pool[0])}
+    assert contexts._configured == {0: 2}
+
+
+def test_what_is_served_is_told_in_numbers(material):
+    assert compile_offer(offer(material), Contexts()).numbers == {
+        "certificates": 1,
+        "certificates_first_expiry": material.ecdsa.not_after,
+        "certificates_last_start": material.ecdsa.not_before,
+    }
 
 
 def test_a_key_the_library_refuses_is_named(material):
-    broken = type(material.ecdsa)("odd", material.ecdsa.chain_pem, material.rsa.key_pem)
+    broken = Certificate("odd", material.ecdsa.chain_pem, material.rsa.key_pem)
+    listener = Listener("l", "TCPSSL", "127.0.0.1", 1, "g", "odd")
     with pytest.raises(ContextError, match="certificate odd: "):
-        compile_snapshot(
-            Snapshot((Listener("l", "TCPSSL", "127.0.0.1", 1, "g", "odd"),), (ServerGroup("g", ()),), (broken,)),
-            Contexts(),
+        compile_offer(
+            Offer(Snapshot((listener,), (ServerGroup("g", ()),), (broken,)), {"l": Front(-1, 1)}), Contexts()
         )

@@ -1,0 +1,110 @@
+"""The TLS contexts of a worker, by what they were made from: built once, kept while a generation in use needs them.
+
+So a change parses only what it changed: a certificate that stays, under settings that stay, keeps its context.
+Fronts come from a pool that was made before the fork; which one a listener has is the master's to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from OpenSSL import SSL, crypto
+
+from fastnlb.model import CaCertificate, Certificate, Front
+from fastnlb.tls.binding import leaf_address
+from fastnlb.tls.contexts import (
+    Security,
+    add_certificate,
+    authority_store,
+    configure_front,
+    inner_context,
+    make_fronts,
+)
+
+_Material = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A context and, in the order of its certificates, the X509* addresses of their leaves."""
+
+    context: SSL.Context
+    leaves: tuple[int, ...]
+
+
+class Contexts:
+    """All contexts of this process.  Every method that builds one raises fastnlb.tls.contexts.ContextError."""
+
+    def __init__(self, fronts: Sequence[SSL.Context] = ()) -> None:
+        self._pool = fronts
+        self._configured: dict[int, int] = {}
+        self._own_fronts: dict[tuple[str, int], SSL.Context] = {}
+        self._inner: dict[tuple[_Material, Security], Inner] = {}
+        self._stores: dict[CaCertificate, crypto.X509Store] = {}
+        self._securities: dict[Security, Security] = {}
+        self._in_use: dict[int, list[object]] = {}
+
+    def intern(self, security: Security) -> Security:
+        """The equal one that is known already, so that later comparisons are by identity: a CRL may be large."""
+        return self._securities.setdefault(security, security)
+
+    def front(self, listener: str, front: Front, security: Security) -> SSL.Context:
+        """The context of a listener's connections; configured when this worker meets it for the first time."""
+        if front.number >= len(self._pool) or front.number < 0:
+            return self._own_front(listener, front, security)
+        context = self._pool[front.number]
+        if self._configured.get(front.number) != front.epoch:
+            configure_front(context, security, session_id(listener, front, security))
+            self._configured[front.number] = front.epoch
+        return context
+
+    def _own_front(self, listener: str, front: Front, security: Security) -> SSL.Context:
+        """The pool was too small: sessions of this listener resume in this worker only."""
+        key = (listener, front.epoch)
+        if key not in self._own_fronts:
+            (context,) = make_fronts(1)
+            configure_front(context, security, session_id(listener, front, security))
+            self._own_fronts[key] = context
+        return self._own_fronts[key]
+
+    def inner(self, certificates: Sequence[Certificate], security: Security) -> Inner:
+        material = tuple((certificate.chain_pem, certificate.key_pem) for certificate in certificates)
+        key = (material, security)
+        if key not in self._inner:
+            self._inner[key] = self._build(certificates, security)
+        return self._inner[key]
+
+    def _build(self, certificates: Sequence[Certificate], security: Security) -> Inner:
+        store = None
+        if security.authority is not None:
+            if security.authority not in self._stores:
+                self._stores[security.authority] = authority_store(security.authority)
+            store = self._stores[security.authority]
+        context, leaves = inner_context([], security, store), []
+        for certificate in certificates:
+            add_certificate(context, certificate)
+            leaves.append(leaf_address(context))
+        return Inner(context, tuple(leaves))
+
+    def hold(self, generation: int, used: list[object]) -> None:
+        """These fronts, inner contexts and authorities are what `generation` needs."""
+        self._in_use[generation] = used
+
+    def keep_only(self, generations: set[int]) -> None:
+        """Let go of everything that none of these generations uses."""
+        if self._in_use.keys() <= generations:
+            return
+        self._in_use = {number: used for number, used in self._in_use.items() if number in generations}
+        wanted = {id(thing) for used in self._in_use.values() for thing in used}
+        self._inner = {key: inner for key, inner in self._inner.items() if id(inner) in wanted}
+        self._own_fronts = {key: front for key, front in self._own_fronts.items() if id(front) in wanted}
+        self._securities = {security: security for _, security in self._inner}
+        authorities = {security.authority for security in self._securities}
+        self._stores = {key: store for key, store in self._stores.items() if key in authorities}
+
+
+def session_id(listener: str, front: Front, security: Security) -> bytes:
+    """Sessions cross no border of it: another listener, other settings, another taking of a front."""
+    return hashlib.sha256(repr((listener, front.epoch, security)).encode()).digest()
