@@ -12,7 +12,6 @@ from fastnlb.tls.contexts import ContextError, make_fronts
 from fastnlb.worker.compile import compile_offer, smooth_sequence
 from fastnlb.worker.contexts import Contexts, Inner
 
-
 NO_FRONT = Front(-1, 1)
 
 
