@@ -251,10 +251,11 @@ def test_the_siblings_of_a_killed_worker_are_left_alone(start: Start) -> None:
     assert pids[1] not in after
 
 
-def test_deaths_leave_no_zombie_and_no_descriptor_behind(start: Start) -> None:
+def test_deaths_leave_no_zombie_and_no_descriptor_behind(start: Start, tmp_path: Path) -> None:
     port = free_port()
     program = start(2, port)
     program.wait_line("ready")
+    wait_for((tmp_path / "on-ready").exists, "the start to be over: it opens this file")
     before = len(descriptors(program.pid))
     for round_number in range(1, 4):
         os.kill(workers_of(program, 2)[0], signal.SIGKILL)
