@@ -67,7 +67,7 @@ test-asan: asan
 	LD_PRELOAD="$(SANITIZERS)" PYTHONMALLOC=malloc PYTHONPATH=$(CURDIR)/$(ASAN)/lib \
 	ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 \
 	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	$(BIN)/python -P -m pytest -p no:cacheprovider tests/core tests/tls tests/adversity
+	$(BIN)/python -P -m pytest -p no:cacheprovider tests/core tests/tls tests/adversity tests/fuzz
 
 preflight:
 	@scripts/preflight $(PYTHON)

@@ -55,6 +55,23 @@ def rig(backend: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.fixture
+def tls_rig(backend: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """tls_rig(certificates, **listener) starts an Engine that terminates TLS in front of an echo server."""
+    from support.rig import echo  # noqa: PLC0415
+    from support.tls_rig import TlsRig  # noqa: PLC0415
+
+    made: list[TlsRig] = []
+
+    def start(certificates: Any, **options: Any) -> TlsRig:
+        made.append(TlsRig([backend(echo).address], certificates, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
 def black_hole() -> Iterator[tuple[str, int]]:
     """An address where SYNs get no answer: a listening socket whose queue is full."""
     listener = socket.socket()

@@ -35,7 +35,7 @@ def one_context(context: Any) -> tuple[Any, ...]:
 
 
 class Rig:
-    """One listener, `servers` behind it, plain TCP or TLS under `context`."""
+    """One listener, `servers` behind it: plain TCP, or TLS under `context`, or as the core fields in `tls` say."""
 
     def __init__(
         self,
@@ -46,13 +46,14 @@ class Rig:
         connect_ms: int = 5_000,
         idle_ms: int = 900_000,
         descriptor_limit: int = 20_000,
+        tls: tuple[Any, ...] | None = None,
     ) -> None:
         self.engine = Engine(addresses(), descriptor_limit=descriptor_limit)
         self.context = context
         listener = listening_socket()
         self.address = listener.getsockname()
         self.port = self.address[1]
-        fields = (0, one_context(context) if context else None, handshake_ms, connect_ms, idle_ms)
+        fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms)
         self.engine.prepare(1, [("l", fields)], [(servers, list(range(len(servers))))], {"l": listener.detach()})
         self.engine.commit()
         self._wake_read, self._wake_write = socket.socketpair()

@@ -7,10 +7,21 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Sequence
+from typing import Any
 
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
-VERSIONS = {"TLSv1.2": SSL.TLS1_2_VERSION, "TLSv1.3": SSL.TLS1_3_VERSION}
+from fastnlb.tls import binding
+from support.certs import Issued
+
+VERSIONS = {
+    "TLSv1.0": SSL.TLS1_VERSION,
+    "TLSv1.1": SSL.TLS1_1_VERSION,
+    "TLSv1.2": SSL.TLS1_2_VERSION,
+    "TLSv1.3": SSL.TLS1_3_VERSION,
+}
 CHUNK = 65536
 
 
@@ -23,16 +34,23 @@ def reset(sock: socket.socket) -> None:
 class TlsClient:
     """One connection; `version` pins the protocol.
 
-    `receive_buffer` and `segment` (the largest TCP segment) keep small what the kernel holds for this client.
+    `name` is the server name asked for; `resume` the client whose session to resume, and whose wishes to share; the
+    other wishes are those of prepare_context.  `receive_buffer` and `segment` (the largest TCP segment) keep small
+    what the kernel holds for this client.
     """
 
     def __init__(
-        self, address: tuple[str, int], version: str = "TLSv1.3", *, receive_buffer: int = 0, segment: int = 0
+        self,
+        address: tuple[str, int],
+        version: str = "TLSv1.3",
+        *,
+        name: bytes | None = b"localhost",
+        resume: TlsClient | None = None,
+        receive_buffer: int = 0,
+        segment: int = 0,
+        **wishes: Any,
     ) -> None:
-        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        context.set_min_proto_version(VERSIONS[version])
-        context.set_max_proto_version(VERSIONS[version])
-        self.prepare_context(context)
+        self.context = resume.context if resume else self._make_context(version, wishes)
         self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -40,12 +58,48 @@ class TlsClient:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.socket.settimeout(20)
         self.socket.connect(address[:2])
-        self.tls = SSL.Connection(context, None)
+        self.tls = SSL.Connection(self.context, None)
         self.tls.set_connect_state()
-        self.tls.set_tlsext_host_name(b"localhost")
+        if name is not None:
+            self.tls.set_tlsext_host_name(name)
+        if resume:
+            session = resume.tls.get_session()
+            assert session is not None
+            self.tls.set_session(session)
 
-    def prepare_context(self, context: SSL.Context) -> None:
-        """For a client with wishes of its own."""
+    def _make_context(self, version: str, wishes: dict[str, Any]) -> SSL.Context:
+        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        context.set_min_proto_version(VERSIONS[version])
+        context.set_max_proto_version(VERSIONS[version])
+        self.prepare_context(context, **wishes)
+        return context
+
+    def prepare_context(
+        self,
+        context: SSL.Context,
+        *,
+        ciphers: str = "",
+        signatures: str = "",
+        groups: str = "",
+        alpn: Sequence[bytes] = (),
+        identity: Issued | None = None,
+    ) -> None:
+        """Only what is named is offered; `identity` is the certificate and key to show when asked for one."""
+        if ciphers.startswith("TLS_"):
+            context.set_tls13_ciphersuites(ciphers.encode())
+            ciphers = ""
+        context.set_cipher_list(f"{ciphers or 'DEFAULT'}:@SECLEVEL=0".encode())
+        if signatures:
+            assert binding.set_signature_algorithms(context, signatures)
+        if groups:
+            assert binding.set_groups(context, groups)
+        if alpn:
+            context.set_alpn_protos(list(alpn))
+        if identity is not None:
+            context.use_certificate(identity.certificate)
+            for each in identity.above:
+                context.add_extra_chain_cert(each)
+            context.use_privatekey(identity.key)
 
     # --- the wire ----------------------------------------------------------------------------------------------
 
@@ -82,6 +136,24 @@ class TlsClient:
             else:
                 self.flush()
                 return self
+
+    def shown(self) -> str:
+        """The common name of the certificate the server has shown."""
+        leaf = self.tls.get_peer_certificate(as_cryptography=True)
+        assert leaf is not None
+        (name,) = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return str(name.value)
+
+    def refused(self) -> str:
+        """The alert with which the server refuses the handshake, or what comes after it; fails when it does not."""
+        try:
+            self.handshake()
+            # With TLS 1.3 the client is done before the server has seen its certificate.
+            self.receive()
+        except SSL.Error as error:
+            self.close()
+            return str(error.args[0][-1][-1])
+        raise AssertionError("the server took it")
 
     def send(self, data: bytes) -> None:
         view = memoryview(data)
