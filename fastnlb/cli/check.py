@@ -1,7 +1,8 @@
 """`fastnlb check`: say everything that is wrong with a configuration file, and where.
 
 Exit status 0 when the file could be run (warnings or not), 1 when it was refused or cannot be read.  Problems go to
-standard output, one line each, because they are what was asked for.
+standard output, one line each, because they are what was asked for.  A note tells of something that is as it should
+be and yet may surprise.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import click
 from fastnlb.config.errors import ConfigError, Problem, count
 from fastnlb.config.load import load
 from fastnlb.model import Snapshot
+from fastnlb.tls.available import missing_ciphers
 
 
 @click.command()
@@ -38,7 +40,9 @@ def check(context: click.Context, config: Path, form: str, diff: bool) -> None:
     except ConfigError as refused:
         problems = refused.problems
     file = click.format_filename(config)
-    click.echo(_encodable(_as_json(file, problems) if form == "json" else _as_text(file, problems, snapshot)))
+    notes = [] if snapshot is None else _notes(snapshot)
+    answer = _as_json(file, problems, notes) if form == "json" else _as_text(file, problems, notes, snapshot)
+    click.echo(_encodable(answer))
     context.exit(0 if snapshot is not None else 1)
 
 
@@ -48,8 +52,21 @@ def _encodable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _as_text(file: str, problems: Sequence[Problem], snapshot: Snapshot | None) -> str:
+def _notes(snapshot: Snapshot) -> list[str]:
+    """What the TLS library lacks of the policies in use."""
+    notes = []
+    for policy in snapshot.security_policies:
+        missing = missing_ciphers(policy)
+        if missing:
+            lacking = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in the bundled TLS library"
+            without = "it" if len(missing) == 1 else "them"
+            notes.append(f"security policy {policy.name}: {lacking}; the policy works without {without}")
+    return notes
+
+
+def _as_text(file: str, problems: Sequence[Problem], notes: Sequence[str], snapshot: Snapshot | None) -> str:
     lines = [problem.render(file) for problem in problems]
+    lines += [f"note: {note}" for note in notes]
     if snapshot is not None or any(problem.line for problem in problems):
         lines.append(f"{file}: {_summary(problems, snapshot)}")
     return "\n".join(lines)
@@ -68,7 +85,7 @@ def _summary(problems: Sequence[Problem], snapshot: Snapshot | None) -> str:
     return ", ".join([f"ok ({', '.join(parts)})", *found])
 
 
-def _as_json(file: str, problems: Sequence[Problem]) -> str:
+def _as_json(file: str, problems: Sequence[Problem], notes: Sequence[str]) -> str:
     answer = {
         "file": file,
         "ok": all(problem.warning for problem in problems),
@@ -82,5 +99,6 @@ def _as_json(file: str, problems: Sequence[Problem]) -> str:
             }
             for problem in problems
         ],
+        "notes": list(notes),
     }
     return json.dumps(answer, indent=2)

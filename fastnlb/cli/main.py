@@ -20,6 +20,7 @@ COMMANDS = {
     "quick": ("fastnlb.cli.quick", "Serve one listener from the command line."),
     "run": ("fastnlb.cli.run", "Run the daemon from a configuration file."),
     "check": ("fastnlb.cli.check", "Check a configuration file."),
+    "security-policy": ("fastnlb.cli.policy", "Show the security policies."),
     "demo": ("fastnlb.cli.demo", "Serve a demo page over TLS, to try it out."),
 }
 
@@ -36,7 +37,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
         return command
 

@@ -1,7 +1,6 @@
 """`fastnlb quick`: a listener, a server group and a certificate from the command line alone, in the foreground.
 
-Exit status: 0 ended as asked, 1 refused (a certificate, or what this version does not have), 2 usage,
-3 cannot start.
+Exit status: 0 ended as asked, 1 refused (a certificate), 2 usage, 3 cannot start.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import NoReturn
 
 import click
 
-from fastnlb import __version__
 from fastnlb.cli import log
 from fastnlb.cli.options import Endpoint, EndpointType, WorkersType
 from fastnlb.cli.serve import serve
@@ -28,12 +26,12 @@ from fastnlb.model import (
     Settings,
     Snapshot,
 )
-from fastnlb.tls.material import MaterialError, load_pair, self_signed
+from fastnlb.tls import alpn
+from fastnlb.tls.material import MaterialError, load_pair, parse_pair, self_signed
 from fastnlb.tls.policies import SYSTEM
 
 NAME = "quick"  # of the listener and all that belongs to it
 
-_VERSION = ".".join(__version__.split(".")[:2])
 _FILE = click.Path(path_type=Path)
 
 
@@ -45,7 +43,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--private-key", type=_FILE, help="PEM; may be in the certificate's file.")
 @click.option("--self-signed", "make_certificate", is_flag=True, help="Make a certificate, for trials.")
 @click.option("--security-policy", type=click.Choice(list(SYSTEM)), help=f"Default: {DEFAULT_SECURITY_POLICY}")
-@click.option("--alpn-policy", help="Not available in this version.")
+@click.option("--alpn-policy", type=click.Choice(list(alpn.POLICIES)), help="Default: no ALPN.")
 @click.option("--workers", type=WorkersType(), default="auto", show_default=True)
 @click.pass_context
 def quick(
@@ -67,16 +65,15 @@ def quick(
         "--private-key": private_key,
         "--self-signed": make_certificate,
         "--security-policy": security_policy,
+        "--alpn-policy": alpn_policy,
     }
     _check_usage(protocol, {option for option, value in wishes.items() if value})
-    if alpn_policy is not None:
-        _refuse(context, f"--alpn-policy is not available in this version of fastnlb ({_VERSION})")
     log.setup("info", "console")
     try:
         made = _certificate(listen, certificate, private_key) if protocol == TCPSSL else None
     except MaterialError as error:
         _refuse(context, str(error))
-    snapshot = quick_snapshot(listen, servers, made, security_policy or DEFAULT_SECURITY_POLICY)
+    snapshot = quick_snapshot(listen, servers, made, security_policy or DEFAULT_SECURITY_POLICY, alpn_policy)
     context.exit(serve(snapshot, Settings(workers=workers)))
 
 
@@ -85,6 +82,7 @@ def quick_snapshot(
     servers: Sequence[Endpoint],
     certificate: Certificate | None,
     security_policy: str = DEFAULT_SECURITY_POLICY,
+    alpn_policy: str | None = None,
 ) -> Snapshot:
     """One listener, with TLS when it has a certificate, on one group of equal servers."""
     listener = Listener(
@@ -95,6 +93,7 @@ def quick_snapshot(
         server_group=NAME,
         certificate=None if certificate is None else certificate.name,
         security_policy=security_policy,
+        alpn_policy=alpn_policy,
     )
     return Snapshot(
         listeners=(listener,),
@@ -109,7 +108,7 @@ def trial_certificate(listen: Endpoint) -> Certificate:
     names = ["localhost", "127.0.0.1", "::1"]
     if listen.address not in names and not listen.is_wildcard:
         names.append(listen.address)
-    return Certificate(NAME, *self_signed(names))
+    return parse_pair(*self_signed(names)).certificate(NAME)
 
 
 def _check_usage(protocol: str, wishes: set[str]) -> None:
@@ -129,7 +128,7 @@ def _certificate(listen: Endpoint, certificate: Path | None, private_key: Path |
     pair = load_pair(certificate, private_key)
     for warning in pair.warnings:
         click.echo(f"fastnlb: warning: {warning}", err=True)
-    return Certificate(NAME, pair.chain_pem, pair.key_pem)
+    return pair.certificate(NAME)
 
 
 def _refuse(context: click.Context, message: str) -> NoReturn:

@@ -14,7 +14,6 @@ from fastnlb import __version__
 from fastnlb.config.errors import Report, Where
 from fastnlb.config.schema import HealthCheckBlock
 from fastnlb.config.schema_types import is_unix_socket, literal_address
-from fastnlb.tls.policies import SYSTEM
 
 _EACH = "*"
 _VERSION = ".".join(__version__.split(".")[:2])
@@ -71,8 +70,6 @@ TABLE: tuple[Row, ...] = (
     Row(("admin", "listen"), "administration over TCP (admin.listen)", _other_than(None)),
     Row(("admin", "tokens_file"), "the file of bearer tokens (admin.tokens_file)", _other_than(None)),
     Row(("logging", "access_log"), "the access log (access_log)", _other_than(None)),
-    Row(("certificates", _EACH, "ocsp_response"), "OCSP stapling (ocsp_response)", _other_than(None)),
-    Row(("ca_certificates",), "mutual authentication (ca_certificates)", _other_than([])),
     Row(
         ("server_groups", _EACH, "protocol"),
         "a server group for UDP (protocol)",
@@ -103,15 +100,6 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(("listeners", _EACH, "protocol"), "the protocol UDP", _other_than("TCPSSL", "TCP"), "use TCPSSL or TCP"),
     Row(("listeners", _EACH, "port_range"), "a range of ports (port_range)", _other_than(None), "use port"),
-    _listener("additional_certificates", "a choice of certificates by server name (additional_certificates)", []),
-    _listener("ca_certificate", "mutual authentication (ca_certificate)"),
-    Row(
-        ("listeners", _EACH, "security_policy"),
-        "a security policy of your own",
-        _other_than(*SYSTEM),
-        f"use one of {', '.join(SYSTEM)}",
-    ),
-    _listener("alpn_policy", "ALPN (alpn_policy)"),
     _listener("cps", "a limit on new connections per second (cps)", 0),
     _listener("max_connections", "a limit on connections (max_connections)", 0),
     _listener("mss", "a maximum segment size (mss)", 0),

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fastnlb import model
-from fastnlb.config import schema
 from fastnlb.config.availability import check_availability
 from fastnlb.config.document import MAX_BYTES, examine
 from fastnlb.config.errors import NOWHERE, ConfigError, Places, Problem, Report
+from fastnlb.config.material import Material, Reader, named_files, named_staples
+from fastnlb.config.material_rules import check_material
+from fastnlb.config.schema import FileBlock
 from fastnlb.config.schema_rules import check_rules
-from fastnlb.config.schema_types import literal_address
 from fastnlb.config.schema_validate import Parts, validate
-from fastnlb.tls.material import MaterialError, Pair, load_pair
-from fastnlb.tls.policies import SYSTEM
-
-_MAX_WORKERS = 1024
+from fastnlb.config.snapshot import MAX_WORKERS, security_policy, settings, snapshot
+from fastnlb.tls.cache import MaterialCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,76 @@ class Loaded:
     file: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Data with the places in it, and how to read it."""
+
+    data: object
+    places: Places
+    base_dir: Path
+    workers_override: int | None = None
+    file: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """What came of a source, and what the next time can begin with."""
+
+    source: _Source
+    loaded: Loaded
+    file: FileBlock
+    material: Material
+
+
+class Loader:
+    """One file, again and again.  A certificate whose files are unchanged is not read anew.
+
+    The path is made absolute at once: a daemon changes its directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, workers_override: int | None = None) -> None:
+        self._path = Path(path).absolute()
+        self._workers_override = workers_override
+        self._cache = MaterialCache()
+        self._good: _Built | None = None
+
+    def load(self) -> Loaded:
+        """The file as it is now.  Raises ConfigError with every problem, and then the last good load counts on."""
+        self._good = _build(_open(self._path, self._workers_override), self._cache)
+        return self._good.loaded
+
+    def refresh(self) -> Loaded:
+        """The document of the last good load, which has to exist, with what it names read anew.
+
+        Nothing is refused: a file that cannot be used is a warning that says so, and what was read before stays.
+        """
+        good = self._last()
+        self._good = _build(good.source, self._cache, good.material)
+        return self._good.loaded
+
+    def files(self) -> frozenset[Path]:
+        """The files with certificates, keys, passphrases, authorities and CRLs that the last good load named."""
+        good = self._last()
+        return named_files(good.file, good.source.base_dir)
+
+    def staple_files(self) -> frozenset[Path]:
+        """The files with OCSP responses that the last good load named."""
+        good = self._last()
+        return named_staples(good.file, good.source.base_dir)
+
+    def _last(self) -> _Built:
+        if self._good is None:
+            raise RuntimeError("there has been no good load yet")
+        return self._good
+
+
 def load(path: str | os.PathLike[str], *, workers_override: int | None = None) -> Loaded:
-    """Read and check the file at `path`.  `workers_override`, 1 to 1024, wins over the file.
+    """Read and check the file at `path`, once.  `workers_override`, 1 to 1024, wins over the file.
 
     Raises ConfigError with every problem, also when the file cannot be read.
     """
-    document = examine(_read(Path(path)))
-    report = Report(document.marks, document.problems)
-    return _build(document.data, report, Path(path).parent, workers_override, os.fspath(path))
+    return _build(_open(Path(path), workers_override), MaterialCache()).loaded
 
 
 def build(
@@ -52,21 +113,46 @@ def build(
     workers_override: int | None = None,
 ) -> Loaded:
     """As `load`, for data that is already plain: dicts, lists and scalars with the keys of fastnlb.yaml."""
-    return _build(data, Report(marks), Path(base_dir), workers_override, "")
+    return _build(_Source(data, marks, Path(base_dir), workers_override), MaterialCache()).loaded
 
 
-def _build(data: object, report: Report, base_dir: Path, workers_override: int | None, file: str) -> Loaded:
-    parts = validate(data, report)
-    check_rules(data, parts, report)
-    check_availability(data, report)
-    _warn_of_idle_parts(parts, report)
-    pairs = _load_pairs(parts, base_dir, report)
-    if workers_override is not None and not 1 <= workers_override <= _MAX_WORKERS:
-        report.error(("workers",), f"{workers_override} is out of range: workers takes 1 to {_MAX_WORKERS}")
+def own_policies(path: str | os.PathLike[str]) -> tuple[model.SecurityPolicy, ...]:
+    """The policies that the file at `path` defines.  Raises ConfigError; what the file names is not opened."""
+    source = _open(Path(path), None)
+    report = Report(source.places, source.problems)
+    parts = validate(source.data, report)
+    check_rules(source.data, parts, report)
     report.raise_errors()
+    return tuple(map(security_policy, parts.security_policies.values()))
+
+
+def _build(source: _Source, cache: MaterialCache, previous: Material | None = None) -> _Built:
+    cache.begin()
+    report = Report(source.places, source.problems)
+    parts = validate(source.data, report)
+    check_rules(source.data, parts, report)
+    check_availability(source.data, report)
+    _warn_of_idle_parts(parts, report)
+    material = Reader(cache, source.base_dir, report, previous).read(parts)
+    check_material(parts, material, report, previous)
+    if source.workers_override is not None and not 1 <= source.workers_override <= MAX_WORKERS:
+        message = f"{source.workers_override} is out of range: workers takes 1 to {MAX_WORKERS}"
+        report.error(("workers",), message)
+    report.raise_errors()
+    cache.end()  # and not of what was refused: what is being served stays in memory
     assert parts.file is not None, "a refused file was reported"  # noqa: S101
-    settings = _settings(parts.file, base_dir, workers_override)
-    return Loaded(_snapshot(parts.file, pairs), settings, report.warnings(), file)
+    loaded = Loaded(
+        snapshot(parts.file, tuple(material.certificates.values()), tuple(material.ca_certificates.values())),
+        settings(parts.file, source.base_dir, source.workers_override),
+        report.warnings(),
+        source.file,
+    )
+    return _Built(source, loaded, parts.file, material)
+
+
+def _open(path: Path, workers_override: int | None) -> _Source:
+    document = examine(_read(path))
+    return _Source(document.data, document.marks, path.parent, workers_override, os.fspath(path), document.problems)
 
 
 def _read(path: Path) -> bytes:
@@ -76,25 +162,6 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError([Problem(0, 0, "", f"cannot read: {reason}")]) from None
-
-
-def _load_pairs(parts: Parts, base_dir: Path, report: Report) -> dict[str, Pair]:
-    pairs: dict[str, Pair] = {}
-    for index, block in parts.certificates.items():
-        where = ("certificates", index)
-        if report.spoiled((*where, "certificate")) or report.spoiled((*where, "private_key")):
-            continue
-        key_path = base_dir / block.private_key if block.private_key else None
-        try:
-            pairs[block.name] = load_pair(base_dir / block.certificate, key_path)
-        except MaterialError as error:
-            # The key may be in the certificate's file, and then there is no line of its own to point at.
-            part = "private_key" if error.part == "private_key" and key_path else "certificate"
-            report.error((*where, part), str(error))
-            continue
-        for warning in pairs[block.name].warnings:
-            report.warning(where, warning)
-    return pairs
 
 
 def _warn_of_idle_parts(parts: Parts, report: Report) -> None:
@@ -107,56 +174,3 @@ def _warn_of_idle_parts(parts: Parts, report: Report) -> None:
         if not any(server.weight for server in group.servers):
             why = "every server has weight 0" if group.servers else "there are no servers"
             report.warning(("server_groups", index), f"{why}: connections to {group.name} will be closed")
-
-
-def _snapshot(file: schema.FileBlock, pairs: dict[str, Pair]) -> model.Snapshot:
-    used = {listener.security_policy for listener in file.listeners}
-    return model.Snapshot(
-        listeners=tuple(map(_listener, file.listeners)),
-        server_groups=tuple(map(_server_group, file.server_groups)),
-        certificates=tuple(model.Certificate(name, pair.chain_pem, pair.key_pem) for name, pair in pairs.items()),
-        security_policies=tuple(policy for policy in SYSTEM.values() if policy.name in used),
-    )
-
-
-def _listener(block: schema.ListenerBlock) -> model.Listener:
-    assert block.port is not None, "a range of ports was refused"  # noqa: S101
-    return model.Listener(
-        name=block.name,
-        protocol=block.protocol,
-        address=_canonical(block.address),
-        port=block.port,
-        server_group=block.server_group,
-        certificate=block.certificate,
-        security_policy=block.security_policy,
-        idle_timeout=block.idle_timeout,
-        handshake_timeout=block.handshake_timeout,
-        connect_timeout=block.connect_timeout,
-        enabled=block.enabled,
-        tags=tuple(sorted(block.tags.items())),
-    )
-
-
-def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
-    return model.ServerGroup(block.name, tuple(map(_server, block.servers)), block.scheduler)
-
-
-def _server(block: schema.ServerBlock) -> model.Server:
-    assert block.port is not None, "a server without a port was refused"  # noqa: S101
-    return model.Server(_canonical(block.address), block.port, block.weight)
-
-
-def _canonical(address: str) -> str:
-    """One spelling for each address, so that 0:0::1 in place of ::1 is no change."""
-    return str(literal_address(address))
-
-
-def _settings(file: schema.FileBlock, base_dir: Path, workers_override: int | None) -> model.Settings:
-    workers = workers_override or file.workers
-    return model.Settings(
-        workers=workers if isinstance(workers, int) else min(len(os.sched_getaffinity(0)), _MAX_WORKERS),
-        run_dir=str((base_dir / file.run_dir).absolute()) if file.run_dir is not None else None,
-        shutdown_timeout=file.shutdown_timeout,
-        log_level=file.logging.level,
-        log_format=file.logging.format,
-    )

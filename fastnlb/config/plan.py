@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 
-from fastnlb.model import Certificate, Listener, SecurityPolicy, Server, ServerGroup, Snapshot
+from fastnlb.model import CaCertificate, Certificate, Listener, SecurityPolicy, Server, ServerGroup, Snapshot
 
 SocketKey = tuple[str, str, int]
 
@@ -63,6 +63,7 @@ class Plan:
     """
 
     certificates: KindPlan
+    ca_certificates: KindPlan
     security_policies: KindPlan
     server_groups: KindPlan
     listeners: KindPlan
@@ -72,7 +73,7 @@ class Plan:
     @property
     def kinds(self) -> tuple[KindPlan, ...]:
         """In the order in which one may refer to another: what a listener names comes before it."""
-        return self.certificates, self.security_policies, self.server_groups, self.listeners
+        return self.certificates, self.ca_certificates, self.security_policies, self.server_groups, self.listeners
 
     @property
     def empty(self) -> bool:
@@ -88,6 +89,7 @@ def plan(old: Snapshot, new: Snapshot) -> Plan:
     before, after = _sockets(old), _sockets(new)
     return Plan(
         certificates=_kind("certificate", old.certificates, new.certificates, _detail_certificate, _name),
+        ca_certificates=_kind("CA certificate", old.ca_certificates, new.ca_certificates, _detail_authority, _name),
         security_policies=_kind("security policy", old.security_policies, new.security_policies, _detail, _name),
         server_groups=_kind("server group", old.server_groups, new.server_groups, _detail_group, _label_group),
         listeners=_kind("listener", old.listeners, new.listeners, _detail, _label_listener),
@@ -128,7 +130,7 @@ def _change(old: T, new: T, detail: Callable[[str, T, T], Iterator[str]]) -> Cha
 
 
 def _field_names(thing: object) -> list[str]:
-    if not isinstance(thing, Certificate | SecurityPolicy | ServerGroup | Listener):
+    if not isinstance(thing, Certificate | CaCertificate | SecurityPolicy | ServerGroup | Listener):
         raise TypeError(f"{type(thing).__name__} is no part of a Snapshot")
     return [field.name for field in fields(thing)]
 
@@ -151,7 +153,23 @@ def _detail(field: str, old: object, new: object) -> Iterator[str]:
 
 
 def _detail_certificate(field: str, old: Certificate, new: Certificate) -> Iterator[str]:
-    yield {"chain_pem": "new chain", "key_pem": "new private key"}[field]
+    if field == "chain_pem":
+        yield "new chain"
+    elif field == "key_pem":
+        yield "new private key"
+    elif field == "staple":
+        yield "new OCSP response" if new.staple else "OCSP response removed"
+    elif old.chain_pem == new.chain_pem:  # the rest is read from the chain
+        yield from _detail(field, old, new)
+
+
+def _detail_authority(field: str, old: CaCertificate, new: CaCertificate) -> Iterator[str]:
+    if field == "bundle_pem":
+        yield "new authorities"
+    elif field == "crl_pem":
+        yield "new CRL" if new.crl_pem else "CRL removed"
+    else:
+        yield from _detail(field, old, new)
 
 
 def _detail_group(field: str, old: ServerGroup, new: ServerGroup) -> Iterator[str]:

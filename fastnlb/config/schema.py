@@ -34,7 +34,8 @@ from fastnlb.config.schema_types import (
     split_host_port,
     whole,
 )
-from fastnlb.model import DEFAULT_SECURITY_POLICY
+from fastnlb.model import DEFAULT_SECURITY_POLICY, OPTIONAL, REQUIRED
+from fastnlb.tls import alpn
 from fastnlb.tls.policies import GROUPS, TLS_VERSIONS, ciphers_for
 
 
@@ -74,15 +75,17 @@ class CertificateBlock(Block):
     name: Name = Field(description="how listeners refer to this certificate")
     certificate: FilePath = Field(description="a PEM file with the certificate, then its chain")
     private_key: FilePath | None = None
+    private_key_passphrase_file: FilePath | None = None
     ocsp_response: FilePath | None = None
 
 
 class CaCertificateBlock(Block):
-    """Authorities that client certificates may come from."""
+    """Authorities that client certificates may come from, and what they have revoked."""
 
     name: Name = Field(description="how listeners refer to these authorities")
     certificate: FilePath = Field(description="a PEM file with one or more CA certificates")
     crl: FilePath | None = None
+    verify_depth: Annotated[int, whole(0, 10, "intermediate certificates")] = 4
 
 
 class SecurityPolicyBlock(Block):
@@ -155,7 +158,11 @@ class AcceptProxyProtocolBlock(Block):
 
 
 class ListenerBlock(Block):
-    """One address and port to accept on.  `port` and `port_range` exclude each other."""
+    """One address and port to accept on.  `port` and `port_range` exclude each other.
+
+    `client_certificate` left out means `required` where there is a `ca_certificate`; written down it needs one, or
+    somebody would believe that clients are asked.
+    """
 
     name: Name = Field(description="how this listener is called in statistics and commands")
     protocol: Annotated[str, choice("TCPSSL", "TCP", "UDP")] = Field(description="TCPSSL or TCP")
@@ -165,9 +172,12 @@ class ListenerBlock(Block):
     server_group: Name = Field(description="the name of a server group")
     certificate: Name | None = None
     additional_certificates: list[Name] = []
+    strict_sni: Flag = False
     ca_certificate: Name | None = None
+    client_certificate: Annotated[str, choice(REQUIRED, OPTIONAL)] | None = None
     security_policy: PolicyName = DEFAULT_SECURITY_POLICY
-    alpn_policy: Annotated[str, choice("HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred")] | None = None
+    alpn_policy: Annotated[str, choice(*alpn.POLICIES)] | None = None
+    alpn_strict: Flag = False
     idle_timeout: Annotated[int, whole(1, 900, "seconds")] = 900
     handshake_timeout: Annotated[int, whole(1, 300, "seconds")] = 10
     connect_timeout: Annotated[int, whole(1, 300, "seconds")] = 5
@@ -188,6 +198,8 @@ class FileBlock(Block):
     run_dir: FilePath | None = None
     user: Text | None = None
     shutdown_timeout: Annotated[int, whole(0, 86_400, "seconds")] = 30
+    watch: Flag = False
+    core_dumps: Flag = False
     admin: AdminBlock = AdminBlock()
     logging: LoggingBlock = LoggingBlock()
     certificates: list[CertificateBlock] = []

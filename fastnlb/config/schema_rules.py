@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastnlb.config.errors import Report, Where, quote, suggest
-from fastnlb.config.schema import ListenerBlock, SecurityPolicyBlock, ServerBlock, ServerGroupBlock
+from fastnlb.config.schema import ListenerBlock, ServerBlock, ServerGroupBlock
+from fastnlb.config.schema_rules_tls import check_policy, check_tls
 from fastnlb.config.schema_types import is_unix_socket, literal_address
 from fastnlb.config.schema_validate import Parts, items
-from fastnlb.model import DEFAULT_SECURITY_POLICY, TCP, TCPSSL
-from fastnlb.tls.policies import SYSTEM, ciphers_for
+from fastnlb.model import TCP, TCPSSL
+from fastnlb.tls.policies import SYSTEM
 
 _NOUNS = {
     "certificates": "certificate",
@@ -46,14 +47,14 @@ def check_rules(data: object, parts: Parts, report: Report) -> None:
     names = _Names({kind: _unique_names(data, kind, report) for kind in _NOUNS})
     names.by_kind["security_policies"].update(SYSTEM)
     for index, policy in parts.security_policies.items():
-        _check_policy(policy, ("security_policies", index), report)
+        check_policy(policy, ("security_policies", index), report)
     for index, group in parts.server_groups.items():
         _check_group(group, ("server_groups", index), report)
     groups = {group.name: group for group in parts.server_groups.values()}
     for index, listener in parts.listeners.items():
         where: Where = ("listeners", index)
         _check_references(listener, where, names, report)
-        _check_tls(listener, where, report)
+        check_tls(listener, where, report)
         _check_port(listener, where, report)
         if listener.server_group in groups:
             _check_pairing(listener, groups[listener.server_group], where, report)
@@ -80,17 +81,6 @@ def _unique_names(data: object, kind: str, report: Report) -> set[str]:
             report.error(where, f"{name} is a system security policy: choose another name")
         first.setdefault(name, where)
     return set(first)
-
-
-def _check_policy(policy: SecurityPolicyBlock, where: Where, report: Report) -> None:
-    usable = ciphers_for(policy.tls_versions)
-    for index, cipher in enumerate(policy.ciphers):
-        if cipher not in usable:
-            message = f"no version of this policy ({', '.join(policy.tls_versions)}) has the cipher {cipher}"
-            report.error((*where, "ciphers", index), message)
-    for version in policy.tls_versions:
-        if not set(policy.ciphers) & set(ciphers_for([version])):
-            report.error((*where, "ciphers"), f"no cipher for {version}: add one, or remove it from tls_versions")
 
 
 def _check_group(group: ServerGroupBlock, where: Where, report: Report) -> None:
@@ -127,25 +117,6 @@ def _check_references(listener: ListenerBlock, where: Where, names: _Names, repo
         message = names.missing(kind, reference) if reference is not None else None
         if message:
             report.error((*where, *key), message)
-
-
-def _check_tls(listener: ListenerBlock, where: Where, report: Report) -> None:
-    """A TLS listener has its certificate, and another one none of the settings that only TLS has."""
-    if listener.protocol == TCPSSL:
-        if listener.certificate is None and not _spoiled(where, ("certificate",), report):
-            report.lacking(where, "a TCPSSL listener takes a certificate: add the key certificate")
-        return
-    given = {
-        "certificate": listener.certificate,
-        "additional_certificates": listener.additional_certificates,
-        "ca_certificate": listener.ca_certificate,
-        "alpn_policy": listener.alpn_policy,
-        "security_policy": listener.security_policy != DEFAULT_SECURITY_POLICY,
-    }
-    for key, value in given.items():
-        if value:
-            message = f"a {listener.protocol} listener has no TLS: remove {key}, or set protocol to TCPSSL"
-            report.error((*where, key), message, at_key=True)
 
 
 def _check_port(listener: ListenerBlock, where: Where, report: Report) -> None:

@@ -1,7 +1,7 @@
-"""The five system security policies, and which ciphers belong to which TLS version.
+"""The five system security policies, which ciphers belong to which TLS version, and which key types to which cipher.
 
-Data only.  Names and order are those of the cloud load balancers' documentation; cipher names are OpenSSL's.
-Whether the OpenSSL at hand still offers a cipher is for the contexts to find out.
+Facts only.  Names and order are those of the cloud load balancers' documentation; cipher names are OpenSSL's.
+Whether the OpenSSL at hand still has a cipher is for `available` to find out.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _TLS_1_3 = (
 _BROAD = _ECDHE_SHA2 + _RSA_SHA2 + _ECDHE_SHA1 + _RSA_SHA1
 _STRICT = _ECDHE_SHA2 + _ECDHE_SHA1
 
+KEY_TYPES = ("RSA", "ECDSA", "Ed25519")
 TLS_VERSIONS = ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 GROUPS = (
     "X25519MLKEM768",
@@ -77,3 +78,22 @@ SYSTEM: Mapping[str, SecurityPolicy] = MappingProxyType(
 def ciphers_for(tls_versions: Iterable[str]) -> tuple[str, ...]:
     """Every cipher that at least one of these versions has, without repetition.  KeyError for an unknown version."""
     return tuple(dict.fromkeys(cipher for version in tls_versions for cipher in CIPHERS[version]))
+
+
+def key_types_of(cipher: str, tls_version: str) -> frozenset[str]:
+    """The types of keys that a server can prove itself with when this cipher is used in this version."""
+    if cipher.startswith("TLS_"):
+        return frozenset(KEY_TYPES)
+    if not cipher.startswith("ECDHE-ECDSA-"):
+        return frozenset({"RSA"})
+    # RFC 8422: the ECDSA suites also carry Ed25519, whose signatures came with TLS 1.2.
+    return frozenset({"ECDSA", "Ed25519"} if tls_version == "TLSv1.2" else {"ECDSA"})
+
+
+def serving_versions(policy: SecurityPolicy, key_type: str) -> tuple[str, ...]:
+    """The versions of the policy in which a certificate with such a key can be served."""
+    return tuple(
+        version
+        for version in policy.tls_versions
+        if any(key_type in key_types_of(cipher, version) for cipher in policy.ciphers if cipher in CIPHERS[version])
+    )

@@ -118,7 +118,8 @@ def test_the_demo_on_a_taken_port_says_so_in_one_line(tmp_path: Path) -> None:
         (["--self-signed", "--server", "localhost:80"], 2, "an IPv4 address or an IPv6 address"),
         (["--self-signed", "--server", "::1:80"], 2, "stands in brackets"),
         (["--self-signed", "--server", "127.0.0.1:0"], 2, "a port from 1 to 65535"),
-        (["--self-signed", "--alpn-policy", "HTTP1Only"], 1, "not available in this version of fastnlb (0.1)"),
+        (["--self-signed", "--alpn-policy", "h2"], 2, "'h2' is not one of 'HTTP1Only'"),
+        (["--protocol", "TCP", "--alpn-policy", "HTTP1Only"], 2, "--alpn-policy: a TCP listener has no TLS"),
         (["--certificate", "/nowhere.pem"], 1, "/nowhere.pem"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_bad_file_has_one_line_for_each_problem_and_a_last_one_that_counts(fol
 
 def test_json_for_a_good_file(folder: Path) -> None:
     result = run("-c", "fastnlb.yaml", "--format", "json")
-    assert json.loads(result.output) == {"file": "fastnlb.yaml", "ok": True, "problems": []}
+    assert json.loads(result.output) == {"file": "fastnlb.yaml", "ok": True, "problems": [], "notes": []}
     assert result.exit_code == 0
 
 
@@ -91,6 +91,7 @@ def test_json_for_a_bad_file(folder: Path) -> None:
                 "message": "0 is out of range: workers takes auto or 1 to 1024",
             }
         ],
+        "notes": [],
     }
     assert result.exit_code == 1
 
@@ -100,6 +101,41 @@ def test_json_tells_warnings_from_errors(folder: Path) -> None:
     answer = json.loads(run("-c", "fastnlb.yaml", "--format", "json").output)
     assert answer["ok"] is True
     assert [problem["severity"] for problem in answer["problems"]] == ["warning"]
+
+
+OLD = GOOD.replace("certificate: www}", "certificate: www, security_policy: tls_cipher_policy_1_0}")
+OLD_NOTE = (
+    "security policy tls_cipher_policy_1_0: DES-CBC3-SHA is not in the bundled TLS library; "
+    "the policy works without it"
+)
+
+
+def test_a_note_tells_what_the_library_lacks_of_a_policy_in_use(folder: Path) -> None:
+    (folder / "fastnlb.yaml").write_text(OLD)
+    result = run("-c", "fastnlb.yaml")
+    assert result.output.splitlines() == [
+        f"note: {OLD_NOTE}",
+        "fastnlb.yaml: ok (1 listener, 1 server group, 1 certificate)",
+    ]
+    assert result.exit_code == 0
+    answer = json.loads(run("-c", "fastnlb.yaml", "--format", "json").output)
+    assert (answer["ok"], answer["problems"], answer["notes"]) == (True, [], [OLD_NOTE])
+
+
+def test_a_policy_of_ones_own_is_noted_when_it_is_used(folder: Path) -> None:
+    own = "security_policies:\n  - {name: mine, tls_versions: [TLSv1.2], ciphers: [DES-CBC3-SHA, AES128-SHA, "
+    own += "ECDHE-ECDSA-AES128-SHA]}\n"
+    (folder / "fastnlb.yaml").write_text(GOOD + own)
+    assert "note" not in run("-c", "fastnlb.yaml").output
+    (folder / "fastnlb.yaml").write_text(
+        GOOD.replace("certificate: www}", "certificate: www, security_policy: mine}") + own
+    )
+    assert run("-c", "fastnlb.yaml").output.startswith("note: security policy mine: DES-CBC3-SHA is not in")
+
+
+def test_a_refused_file_has_no_notes(folder: Path) -> None:
+    (folder / "fastnlb.yaml").write_text(OLD + "workers: 0\n")
+    assert json.loads(run("-c", "fastnlb.yaml", "--format", "json").output)["notes"] == []
 
 
 @pytest.mark.parametrize(

@@ -63,13 +63,16 @@ def test_a_good_file_becomes_a_snapshot(folder: Path, pairs: list[tuple[bytes, b
     loaded = load(put(folder, GOOD))
     snapshot = loaded.snapshot
     assert snapshot.listeners == (
-        Listener("https", "TCPSSL", "0.0.0.0", 443, "web", "www", DEFAULT_SECURITY_POLICY),  # noqa: S104
+        Listener("https", "TCPSSL", "0.0.0.0", 443, "web", "www", security_policy=DEFAULT_SECURITY_POLICY),  # noqa: S104
     )
     assert snapshot.server_groups == (
         ServerGroup("web", (Server("127.0.0.1", 8080, 100), Server("::1", 8081, 10)), "wrr"),
     )
     assert [(each.name, each.chain_pem) for each in snapshot.certificates] == [("www", pairs[0][0])]
     assert snapshot.certificates[0].key_pem == pairs[0][1]
+    assert snapshot.certificates[0].names == ("www.example.com",)
+    assert snapshot.certificates[0].key_type == "ECDSA"
+    assert snapshot.certificates[0].not_after - snapshot.certificates[0].not_before == 30 * 86400
     assert snapshot.security_policies == (SYSTEM[DEFAULT_SECURITY_POLICY],)
     assert loaded.warnings == ()
     assert loaded.file == str(folder / "fastnlb.yaml")
@@ -78,6 +81,9 @@ def test_a_good_file_becomes_a_snapshot(folder: Path, pairs: list[tuple[bytes, b
 def test_every_listener_setting_reaches_the_snapshot(folder: Path) -> None:
     settings = """\
         security_policy: tls_cipher_policy_1_2_strict
+        strict_sni: true
+        alpn_policy: HTTP2Preferred
+        alpn_strict: true
         idle_timeout: 60
         handshake_timeout: 7
         connect_timeout: 3
@@ -94,7 +100,10 @@ def test_every_listener_setting_reaches_the_snapshot(folder: Path) -> None:
         443,
         "web",
         "www",
-        "tls_cipher_policy_1_2_strict",
+        strict_sni=True,
+        security_policy="tls_cipher_policy_1_2_strict",
+        alpn_policy="HTTP2Preferred",
+        alpn_strict=True,
         idle_timeout=60,
         handshake_timeout=7,
         connect_timeout=3,
@@ -110,8 +119,9 @@ def test_settings_default_to_those_of_the_model(folder: Path) -> None:
 
 def test_settings_are_read(folder: Path) -> None:
     head = "workers: 3\nrun_dir: run\nshutdown_timeout: 5\nlogging: {level: debug, format: json}\n"
+    head += "watch: true\ncore_dumps: true\n"
     settings = load(put(folder, GOOD + head)).settings
-    assert settings == Settings(3, str(folder / "run"), 5, "debug", "json")
+    assert settings == Settings(3, str(folder / "run"), 5, "debug", "json", watch=True, core_dumps=True)
 
 
 def test_the_number_of_workers_can_be_overridden(folder: Path) -> None:

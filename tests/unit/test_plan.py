@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnlb.config.plan import plan
-from fastnlb.model import Certificate, Listener, Server, ServerGroup, Snapshot
+from fastnlb.model import CaCertificate, Certificate, Listener, Server, ServerGroup, Snapshot, Staple
 from fastnlb.tls.policies import SYSTEM
 
 WWW = Certificate("www", b"chain one", b"SECRET-ONE")
@@ -50,6 +50,11 @@ def test_the_end_is_its_mirror_image() -> None:
         ({"server_group": "other"}, "server_group web -> other", "kept"),
         ({"port": 8443}, "port 443 -> 8443", "moved"),
         ({"address": "::"}, "address 0.0.0.0 -> ::", "moved"),
+        ({"additional_certificates": ("b", "c")}, "additional_certificates none -> [b, c]", "kept"),
+        ({"strict_sni": True}, "strict_sni false -> true", "kept"),
+        ({"ca_certificate": "staff"}, "ca_certificate none -> staff", "kept"),
+        ({"client_certificate": "optional"}, "client_certificate required -> optional", "kept"),
+        ({"alpn_policy": "HTTP2Only", "alpn_strict": True}, "alpn_policy none -> HTTP2Only, alpn_strict", "kept"),
         ({"enabled": False}, "enabled true -> false", "closed"),
     ],
 )
@@ -100,6 +105,50 @@ def test_a_changed_certificate_says_what_is_new_and_nothing_of_what_it_is() -> N
     assert change.listeners_to_open == change.listeners_to_close == set()
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"chain_pem": b"two", "names": ("b.test",), "not_after": 9, "key_type": "RSA"}, "new chain"),
+        ({"key_pem": b"SECRET-TWO"}, "new private key"),
+        ({"staple": Staple(b"SECRET-NEW", 9)}, "new OCSP response"),
+        ({"staple": Staple(b"SECRET-OLD", 9)}, "new OCSP response"),
+        ({"staple": None}, "OCSP response removed"),
+        ({"chain_pem": b"two", "staple": None}, "new chain, OCSP response removed"),
+        ({"names": ("b.test",)}, "names none -> [b.test]"),
+    ],
+)
+def test_what_is_new_in_a_certificate(change: dict[str, object], line: str) -> None:
+    stapled = replace(WWW, staple=Staple(b"SECRET-OLD", 8))
+    changed = plan(Snapshot(certificates=(stapled,)), Snapshot(certificates=(replace(stapled, **change),)))  # type: ignore[arg-type]
+    assert changed.describe() == [f"~ certificate www: {line}"]
+    assert set(changed.certificates.changed[0].fields) == set(change)
+    assert "SECRET" not in repr(changed)
+
+
+STAFF = CaCertificate("staff", b"authorities", b"revoked", 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"bundle_pem": b"others"}, "new authorities"),
+        ({"crl_pem": b"more"}, "new CRL"),
+        ({"crl_pem": b""}, "CRL removed"),
+        ({"verify_depth": 1}, "verify_depth 4 -> 1"),
+        ({"bundle_pem": b"others", "crl_pem": b""}, "new authorities, CRL removed"),
+    ],
+)
+def test_what_is_new_in_authorities(change: dict[str, object], line: str) -> None:
+    changed = plan(Snapshot(ca_certificates=(STAFF,)), Snapshot(ca_certificates=(replace(STAFF, **change),)))  # type: ignore[arg-type]
+    assert changed.describe() == [f"~ CA certificate staff: {line}"]
+
+
+def test_authorities_come_and_go_before_the_listeners_that_name_them() -> None:
+    asking = Snapshot((replace(HTTPS, ca_certificate="staff"),), ca_certificates=(STAFF,))
+    assert described(EMPTY, asking) == ["+ CA certificate staff", "+ listener https 0.0.0.0:443"]
+    assert described(asking, EMPTY) == ["- CA certificate staff", "- listener https"]
+
+
 def test_a_changed_policy() -> None:
     policy = SYSTEM["tls_cipher_policy_1_2_strict"]
     old, new = (
@@ -133,8 +182,13 @@ LISTENERS = st.builds(
     enabled=st.booleans(),
 )
 CERTIFICATES = st.builds(
-    Certificate, NAMES, st.sampled_from([b"1", b"2"]), st.sampled_from([b"SECRET-1", b"SECRET-2"])
+    Certificate,
+    NAMES,
+    st.sampled_from([b"1", b"2"]),
+    st.sampled_from([b"SECRET-1", b"SECRET-2"]),
+    staple=st.none() | st.builds(Staple, st.sampled_from([b"SECRET-3", b"SECRET-4"]), st.just(9)),
 )
+AUTHORITIES = st.builds(CaCertificate, NAMES, st.sampled_from([b"1", b"2"]), st.sampled_from([b"", b"3"]))
 
 
 def several(things: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:
@@ -146,9 +200,10 @@ SNAPSHOTS = st.builds(
     listeners=several(LISTENERS),
     server_groups=several(GROUPS),
     certificates=several(CERTIFICATES),
+    ca_certificates=several(AUTHORITIES),
     security_policies=several(st.sampled_from(list(SYSTEM.values()))),
 )
-KINDS = ("certificates", "security_policies", "server_groups", "listeners")
+KINDS = ("certificates", "ca_certificates", "security_policies", "server_groups", "listeners")
 
 
 def sockets(snapshot: Snapshot) -> set[tuple[str, str, int]]:

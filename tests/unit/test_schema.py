@@ -175,6 +175,11 @@ def test_a_wrong_value_is_told_what_is_right(where: Where, value: object, messag
         (("run_dir",), "/run/fastnlb"),
         (("logging", "level"), "debug"),
         (("logging", "format"), "json"),
+        (("watch",), True),
+        (("core_dumps",), True),
+        (("certificates", 0, "private_key_passphrase_file"), "www.pass"),
+        (("certificates", 0, "ocsp_response"), "www.ocsp"),
+        (("ca_certificates",), [{"name": "staff", "certificate": "ca.pem", "crl": "ca.crl", "verify_depth": 0}]),
         ((*GROUP, "scheduler"), "rr"),
         ((*GROUP, "scheduler"), "Wrr"),
         ((*GROUP, "name"), "web"),
@@ -186,6 +191,8 @@ def test_a_wrong_value_is_told_what_is_right(where: Where, value: object, messag
         ((*LISTENER, "enabled"), False),
         ((*LISTENER, "tags"), {"env": "prod", "owner": "a=b", "empty": ""}),
         ((*LISTENER, "security_policy"), "tls_cipher_policy_1_0"),
+        ((*LISTENER, "strict_sni"), True),
+        ((*LISTENER, "alpn_policy"), "HTTP2Only"),
     ],
 )
 def test_a_right_value_is_accepted(where: Where, value: object) -> None:
@@ -356,15 +363,12 @@ def test_one_mistake_does_not_hide_another_nor_make_a_third() -> None:
     assert paths == ["listeners[1].idle_timeout", "listeners[1].server_group", "server_groups[0].scheduler"]
 
 
-POLICY = {"name": "mine", "tls_versions": ["TLSv1.2"], "ciphers": ["AES128-SHA"]}
 NOT_AVAILABLE: list[tuple[Where, object]] = [
     (("user",), "nobody"),
     (("admin", "socket"), "other.sock"),
     (("admin", "listen"), "127.0.0.1:9901"),
     (("admin", "tokens_file"), "tokens"),
     (("logging", "access_log"), "stdout"),
-    (("certificates", 0, "ocsp_response"), "www.ocsp"),
-    (("ca_certificates",), [{"name": "staff", "certificate": "ca.pem"}]),
     ((*GROUP, "protocol"), "TCP_UDP"),
     ((*GROUP, "scheduler"), "wlc"),
     ((*GROUP, "scheduler"), "Sch"),
@@ -387,10 +391,6 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
     ((*SERVER, "address"), "unix:/run/backend.sock"),
     ((*LISTENER, "protocol"), "UDP"),
     ((*LISTENER, "port_range"), [20000, 20099]),
-    ((*LISTENER, "additional_certificates"), ["www"]),
-    ((*LISTENER, "ca_certificate"), "staff"),
-    ((*LISTENER, "security_policy"), "mine"),
-    ((*LISTENER, "alpn_policy"), "HTTP2Only"),
     ((*LISTENER, "cps"), 1),
     ((*LISTENER, "max_connections"), 1),
     ((*LISTENER, "mss"), 1400),
@@ -402,10 +402,8 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
 @pytest.mark.parametrize(("where", "value"), NOT_AVAILABLE, ids=lambda part: str(part)[:50])
 def test_what_is_not_available_is_refused_at_its_place(where: Where, value: object) -> None:
     data = with_value(where, value)
-    data["security_policies"] = [POLICY]
     if where[-1] == "port_range":
         del data["listeners"][0]["port"]
-    data.setdefault("ca_certificates", [{"name": "staff", "certificate": "ca.pem"}])
     refused = [problem for problem in judge(data) if "is not available in this version of fastnlb (0.1)" in problem]
     assert any(problem.startswith(f"{show_path(where)}: ") for problem in refused), judge(data)
 
@@ -413,10 +411,6 @@ def test_what_is_not_available_is_refused_at_its_place(where: Where, value: obje
 def test_every_row_of_the_table_is_tried_above() -> None:
     tried = {tuple("*" if isinstance(part, int) else part for part in where) for where, _ in NOT_AVAILABLE}
     assert tried == {row.path for row in TABLE}
-
-
-def test_a_policy_of_your_own_may_be_defined_as_long_as_no_listener_uses_it() -> None:
-    assert judge(with_value(("security_policies",), [POLICY])) == []
 
 
 def written_out(block: Block) -> dict[str, Any]:

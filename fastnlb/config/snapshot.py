@@ -1,0 +1,90 @@
+"""From the blocks of a good file, and what was read for them, to the values of the model.
+
+Nothing is checked here any more.  Of policies and authorities the Snapshot has those that a listener uses.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fastnlb import model
+from fastnlb.config import schema
+from fastnlb.config.schema_types import literal_address
+from fastnlb.tls.policies import SYSTEM, TLS_VERSIONS
+
+MAX_WORKERS = 1024
+
+
+def snapshot(
+    file: schema.FileBlock,
+    certificates: tuple[model.Certificate, ...],
+    ca_certificates: tuple[model.CaCertificate, ...],
+) -> model.Snapshot:
+    policies = (*SYSTEM.values(), *map(security_policy, file.security_policies))
+    used = {each.security_policy for each in file.listeners}
+    asked = {each.ca_certificate for each in file.listeners}
+    return model.Snapshot(
+        listeners=tuple(map(_listener, file.listeners)),
+        server_groups=tuple(map(_server_group, file.server_groups)),
+        certificates=certificates,
+        ca_certificates=tuple(each for each in ca_certificates if each.name in asked),
+        security_policies=tuple(policy for policy in policies if policy.name in used),
+    )
+
+
+def security_policy(block: schema.SecurityPolicyBlock) -> model.SecurityPolicy:
+    """The order of the ciphers and groups is the server's preference, that of the versions means nothing."""
+    versions = tuple(version for version in TLS_VERSIONS if version in block.tls_versions)
+    return model.SecurityPolicy(block.name, versions, tuple(block.ciphers), tuple(block.groups))
+
+
+def settings(file: schema.FileBlock, base_dir: Path, workers_override: int | None) -> model.Settings:
+    workers = workers_override or file.workers
+    return model.Settings(
+        workers=workers if isinstance(workers, int) else min(len(os.sched_getaffinity(0)), MAX_WORKERS),
+        run_dir=str((base_dir / file.run_dir).absolute()) if file.run_dir is not None else None,
+        shutdown_timeout=file.shutdown_timeout,
+        log_level=file.logging.level,
+        log_format=file.logging.format,
+        watch=file.watch,
+        core_dumps=file.core_dumps,
+    )
+
+
+def _listener(block: schema.ListenerBlock) -> model.Listener:
+    assert block.port is not None, "a range of ports was refused"  # noqa: S101
+    return model.Listener(
+        name=block.name,
+        protocol=block.protocol,
+        address=_canonical(block.address),
+        port=block.port,
+        server_group=block.server_group,
+        certificate=block.certificate,
+        additional_certificates=tuple(block.additional_certificates),
+        strict_sni=block.strict_sni,
+        ca_certificate=block.ca_certificate,
+        client_certificate=block.client_certificate or model.REQUIRED,
+        security_policy=block.security_policy,
+        alpn_policy=block.alpn_policy,
+        alpn_strict=block.alpn_strict,
+        idle_timeout=block.idle_timeout,
+        handshake_timeout=block.handshake_timeout,
+        connect_timeout=block.connect_timeout,
+        enabled=block.enabled,
+        tags=tuple(sorted(block.tags.items())),
+    )
+
+
+def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
+    return model.ServerGroup(block.name, tuple(map(_server, block.servers)), block.scheduler)
+
+
+def _server(block: schema.ServerBlock) -> model.Server:
+    assert block.port is not None, "a server without a port was refused"  # noqa: S101
+    return model.Server(_canonical(block.address), block.port, block.weight)
+
+
+def _canonical(address: str) -> str:
+    """One spelling for each address, so that 0:0::1 in place of ::1 is no change."""
+    return str(literal_address(address))
