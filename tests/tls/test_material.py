@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.certs import Folder, Issued, private_pem
 
-from fastnlb.tls.material import MAX_BYTES, MaterialError, Pair, load_pair, self_signed
+from fastnlb.model import Certificate, Staple
+from fastnlb.tls.files import read
+from fastnlb.tls.material import MAX_BYTES, MaterialError, load_pair, parse_pair, self_signed
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 NOW = datetime.now(UTC)
@@ -34,34 +42,30 @@ def pem(key: Key | dsa.DSAPrivateKey, form: PrivateFormat = PrivateFormat.PKCS8)
     return key.private_bytes(Encoding.PEM, form, NoEncryption())
 
 
-def certify(key: Key, begin: datetime = NOW - DAY, end: datetime = NOW + DAY, name: str = "leaf") -> bytes:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def certify(key: Key, begin: datetime = NOW - DAY, end: datetime = NOW + DAY) -> bytes:
+    """Signed by itself; for keys of any type, also those that are refused."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "leaf")])
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, begin, end)
     plain_signature = isinstance(key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
     return builder.sign(key, None if plain_signature else hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-@pytest.fixture(scope="module")
+ROOT = Issued.root()
+ISSUING = ROOT.intermediate("issuing")
+LEAF = ISSUING.issue("www.example.com")
+RSA_LEAF = ISSUING.issue("www.example.com", key="RSA")
+PASSPHRASE = b"correct horse"
+
+
+@pytest.fixture
 def key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
+    assert isinstance(LEAF.key, ec.EllipticCurvePrivateKey)
+    return LEAF.key
 
 
-@pytest.fixture(scope="module")
-def chain(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return certify(key) + certify(ec.generate_private_key(ec.SECP256R1()), name="issuer")
-
-
-class Folder:
-    """Files that only their owner can read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def put(self, name: str, *contents: bytes) -> Path:
-        path = self.path / name
-        path.touch(0o600)
-        path.write_bytes(b"".join(contents))
-        return path
+@pytest.fixture
+def chain() -> bytes:
+    return LEAF.chain_pem
 
 
 @pytest.fixture
@@ -69,9 +73,10 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def refusal(certificate: Path, key: Path | None = None) -> MaterialError:
+def refusal(certificate: Path, key: Path | None = None, passphrase: Path | None = None) -> MaterialError:
     with pytest.raises(MaterialError) as caught:
-        load_pair(certificate, key)
+        load_pair(certificate, key, passphrase)
+    assert "\n" not in str(caught.value)
     return caught.value
 
 
@@ -87,8 +92,9 @@ def refusal(certificate: Path, key: Path | None = None) -> MaterialError:
     ids=["RSA 2048", "P-256", "P-384", "P-521", "Ed25519"],
 )
 def test_supported_keys_are_accepted(folder: Folder, key: Key) -> None:
-    pair = load_pair(folder.put("c.pem", certify(key)), folder.put("c.key", pem(key)))
-    assert pair == Pair(certify(key), pem(key)) or isinstance(key, ec.EllipticCurvePrivateKey)
+    certificate = certify(key)
+    pair = load_pair(folder.put("c.pem", certificate), folder.put("c.key", pem(key)))
+    assert pair.chain_pem == certificate
     assert pair.key_pem == pem(key)
     assert pair.warnings == ()
 
@@ -107,6 +113,17 @@ def test_other_keys_are_refused_with_those_that_are_supported(folder: Folder, ke
     assert error.part == "private_key"
 
 
+def test_a_certificate_for_an_rsassa_pss_key_is_refused(folder: Folder) -> None:
+    """The TLS library would refuse the pair when it is too late."""
+    any_use, pss_only = (bytes.fromhex(each) for each in ("06092a864886f70d0101010500", "06092a864886f70d01010a3000"))
+    der = RSA_LEAF.certificate.public_bytes(Encoding.DER)
+    assert der.count(any_use) == 1
+    leaf = armour(b"CERTIFICATE", der.replace(any_use, pss_only))
+    error = refusal(folder.put("c.pem", leaf), folder.put("c.key", RSA_LEAF.key_pem))
+    assert "the leaf is for a key of the type RSASSA-PSS, which cannot be served with" in str(error)
+    assert error.part == "certificate"
+
+
 def test_the_chain_keeps_its_order_and_loses_everything_else(
     folder: Folder, key: ec.EllipticCurvePrivateKey, chain: bytes
 ) -> None:
@@ -121,7 +138,9 @@ def test_the_key_may_be_in_the_certificate_file(
     folder: Folder, key: ec.EllipticCurvePrivateKey, chain: bytes, order: Sequence[int]
 ) -> None:
     both = folder.put("both.pem", *((chain, pem(key))[index] for index in order))
-    assert load_pair(both) == load_pair(both, both) == Pair(chain, pem(key))
+    pair = load_pair(both)
+    assert pair == load_pair(both, both)
+    assert (pair.chain_pem, pair.key_pem) == (chain, pem(key))
 
 
 def test_a_traditional_key_becomes_pkcs8(folder: Folder, key: ec.EllipticCurvePrivateKey, chain: bytes) -> None:
@@ -169,7 +188,7 @@ def test_a_damaged_certificate_is_counted(folder: Folder, chain: bytes) -> None:
             ec.generate_private_key(ec.SECP256R1()).private_bytes(
                 Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")
             ),
-            "is encrypted, which is not available in this version of fastnlb: decrypt it",
+            "is encrypted: name its passphrase file in private_key_passphrase_file, or decrypt it",
         ),
         (
             ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -199,12 +218,75 @@ def test_a_leaf_that_is_not_first_is_told_its_position(
     assert str(refusal(path)) == f"{path}: the leaf is certificate 3 of 3, and it has to be the first"
 
 
+@pytest.mark.parametrize(("issued", "kind"), [(LEAF, "ECDSA"), (RSA_LEAF, "RSA")], ids=["ECDSA", "RSA"])
+def test_a_pair_says_what_it_is_for_and_until_when(folder: Folder, issued: Issued, kind: str) -> None:
+    pair = load_pair(*issued.write(folder.path))
+    assert (pair.names, pair.key_type) == (("www.example.com",), kind)
+    assert pair.not_before == issued.certificate.not_valid_before_utc.timestamp()
+    assert pair.not_after == issued.certificate.not_valid_after_utc.timestamp()
+    staple = Staple(b"der", 5)
+    assert pair.certificate("www", staple) == Certificate(
+        "www", pair.chain_pem, pair.key_pem, pair.names, kind, pair.not_before, pair.not_after, staple
+    )
+
+
+def test_a_pair_in_memory_is_read_as_one_in_files(folder: Folder) -> None:
+    assert parse_pair(LEAF.chain_pem, LEAF.key_pem) == load_pair(*LEAF.write(folder.path))
+    with pytest.raises(MaterialError, match="the private key in the text given is encrypted"):
+        parse_pair(LEAF.chain_pem, private_pem(LEAF.key, PASSPHRASE))
+
+
+def test_what_cryptography_remarks_on_reaches_nobody(folder: Folder, key: ec.EllipticCurvePrivateKey) -> None:
+    """pytest makes an error of every Python warning; these certificates are odd, and in use."""
+    with pytest.warns(UserWarning, match="Attribute's length"):
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x" * 80, _validate=False)])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW - DAY, NOW + DAY)
+    der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    negative = der.replace(b"\x02\x01\x01", b"\x02\x01\xff", 1)
+    load_pair(folder.put("c.pem", armour(b"CERTIFICATE", negative), pem(key)))
+
+
+@pytest.mark.parametrize("issued", [LEAF, RSA_LEAF], ids=["ECDSA", "RSA"])
+def test_a_pair_loads_fast_enough_for_ten_thousand(folder: Folder, issued: Issued) -> None:
+    """The library's validation of an RSA key alone would take ten times as long."""
+    paths = issued.write(folder.path)
+    times = []
+    for _ in range(20):
+        before = time.perf_counter()
+        load_pair(*paths)
+        times.append(time.perf_counter() - before)
+    assert min(times) < 0.003
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_damage_anywhere_is_a_refusal_or_harmless(data: st.DataObject) -> None:
+    """One byte of the leaf or of the key changed: whatever comes of it, nothing but MaterialError is raised."""
+    leaf = bytearray(LEAF.certificate.public_bytes(Encoding.DER))
+    key = bytearray(LEAF.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    victim = data.draw(st.sampled_from([leaf, key]))
+    victim[data.draw(st.integers(0, 9999)) % len(victim)] ^= data.draw(st.integers(1, 255))
+    with suppress(MaterialError):
+        parse_pair(armour(b"CERTIFICATE", leaf) + ISSUING.pem, armour(b"PRIVATE KEY", key))
+
+
+def armour(label: bytes, der: bytes) -> bytes:
+    return b"-----BEGIN %s-----\n%s-----END %s-----\n" % (label, base64.encodebytes(der), label)
+
+
 def test_paths_that_cannot_be_read(folder: Folder) -> None:
     assert str(refusal(folder.path / "gone.pem")).endswith("gone.pem: cannot read: No such file or directory")
     assert "is a directory: a PEM file is needed" in str(refusal(folder.path))
     assert "cannot read: " in str(refusal(folder.path / "a\0b"))
     os.mkfifo(folder.path / "pipe")
     assert "is no regular file" in str(refusal(folder.path / "pipe"))
+
+
+def test_a_file_that_has_no_size_of_its_own_is_read_all_the_same() -> None:
+    """As those of /proc, or one that grows while it is looked at."""
+    assert read("/proc/self/status", "certificate").raw.startswith(b"Name:")
+    with pytest.raises(MaterialError, match="is over 0 KiB"):
+        read("/proc/self/status", "certificate", limit=10)
 
 
 def test_an_unreadable_key_is_the_keys_fault(folder: Folder, chain: bytes) -> None:
@@ -260,7 +342,8 @@ def test_no_key_is_in_a_repr_a_message_or_an_exception_chain(
 
 def test_a_self_signed_pair_loads_without_a_warning(folder: Folder) -> None:
     chain, key = self_signed(["localhost"])
-    assert load_pair(folder.put("c.pem", chain), folder.put("c.key", key)) == Pair(chain, key)
+    pair = load_pair(folder.put("c.pem", chain), folder.put("c.key", key))
+    assert (pair.chain_pem, pair.key_pem, pair.warnings) == (chain, key, ())
 
 
 def test_a_self_signed_certificate_says_what_it_is_for() -> None:
