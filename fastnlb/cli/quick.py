@@ -47,6 +47,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--security-policy", type=click.Choice(list(SYSTEM)), help=f"Default: {DEFAULT_SECURITY_POLICY}")
 @click.option("--alpn-policy", help="Not available in this version.")
 @click.option("--workers", type=WorkersType(), default="auto", show_default=True)
+@click.option("--core-dumps", is_flag=True, help="Leave its processes to core dumps and debuggers, keys included.")
 @click.pass_context
 def quick(
     context: click.Context,
@@ -60,6 +61,7 @@ def quick(
     security_policy: str | None,
     alpn_policy: str | None,
     workers: int,
+    core_dumps: bool,
 ) -> None:
     """Serve one listener from the command line, in the foreground."""
     wishes = {
@@ -77,7 +79,7 @@ def quick(
     except MaterialError as error:
         _refuse(context, str(error))
     snapshot = quick_snapshot(listen, servers, made, security_policy or DEFAULT_SECURITY_POLICY)
-    context.exit(serve(snapshot, Settings(workers=workers)))
+    context.exit(serve(snapshot, Settings(workers=workers, core_dumps=core_dumps)))
 
 
 def quick_snapshot(

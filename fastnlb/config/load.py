@@ -7,7 +7,7 @@ and keys are read here: whoever gets the Snapshot opens no file.  Paths in the d
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastnlb import model
@@ -42,6 +42,43 @@ def load(path: str | os.PathLike[str], *, workers_override: int | None = None) -
     document = examine(_read(Path(path)))
     report = Report(document.marks, document.problems)
     return _build(document.data, report, Path(path).parent, workers_override, os.fspath(path))
+
+
+class Loader:
+    """One configuration file, to be read again and again.  Give an absolute path: a daemon changes its directory."""
+
+    def __init__(self, path: str | os.PathLike[str], *, workers_override: int | None = None) -> None:
+        self._path = Path(path)
+        self._workers_override = workers_override
+        self._data: object = None
+        self._last: Loaded | None = None
+
+    def load(self) -> Loaded:
+        """The file and all that it names, read anew.  Raises ConfigError, and then is what it was before."""
+        document = examine(_read(self._path))
+        report = Report(document.marks, document.problems)
+        loaded = _build(document.data, report, self._path.parent, self._workers_override, os.fspath(self._path))
+        self._data, self._last = document.data, loaded
+        return loaded
+
+    def refresh(self) -> Loaded:
+        """What `load` read last, with the files it names read anew; while one of them is bad all stay old."""
+        last = self._last or self.load()
+        try:
+            self._last = _build(self._data, Report(), self._path.parent, self._workers_override, last.file)
+        except ConfigError as error:
+            warnings = tuple(replace(problem, warning=True) for problem in error.problems)
+            return replace(last, warnings=warnings)
+        return self._last
+
+    def files(self) -> frozenset[Path]:
+        """The certificates and keys that `load` read last."""
+        blocks = self._data.get("certificates") or [] if isinstance(self._data, dict) else []
+        named = (block.get(part) for block in blocks for part in ("certificate", "private_key"))
+        return frozenset(self._path.parent / each for each in named if each)
+
+    def staple_files(self) -> frozenset[Path]:
+        return frozenset()
 
 
 def build(
@@ -159,4 +196,6 @@ def _settings(file: schema.FileBlock, base_dir: Path, workers_override: int | No
         shutdown_timeout=file.shutdown_timeout,
         log_level=file.logging.level,
         log_format=file.logging.format,
+        watch=file.watch,
+        core_dumps=file.core_dumps,
     )

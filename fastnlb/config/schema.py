@@ -188,6 +188,8 @@ class FileBlock(Block):
     run_dir: FilePath | None = None
     user: Text | None = None
     shutdown_timeout: Annotated[int, whole(0, 86_400, "seconds")] = 30
+    watch: Flag = False
+    core_dumps: Flag = False
     admin: AdminBlock = AdminBlock()
     logging: LoggingBlock = LoggingBlock()
     certificates: list[CertificateBlock] = []
