@@ -1,4 +1,4 @@
-"""The control channel between the master and one worker: one end of a SOCK_SEQPACKET socket pair.
+"""The control channel between the master and one child: one end of a SOCK_SEQPACKET socket pair.
 
 A frame is one packet: a JSON header, and descriptors beside it (SCM_RIGHTS).  Packets keep their borders
 and their order, so there is no parser here, only checks.
@@ -18,8 +18,21 @@ and their order, so there is no parser here, only checks.
     worker  drained                        no connection is left; exits now
     worker  notice    level, message       a line for the log (levels as in `logging`, lower case)
 
+The same between the master and the control process, which decides what is to be served and asks for it:
+
+    master  current   generation           one memfd: the Offer in force.  First of all, and whenever it changed
+                                           without a proposal of this process.  Generation 1: that of the start
+    master  reload                         read the configuration again, propose, then answer `reloaded`
+    master  outcome   serial, accepted,    the end of that proposal; `message` says why it was refused, and then
+                      message              nothing has changed
+    master  stop                           exit 0 at once
+    control booted                         ready for `current`
+    control propose   serial               one memfd: the Snapshot to serve.  Answer `outcome`
+    control reloaded                       the reload is over, whatever came of it
+    control notice    level, message       as above
+
 `drain`, `stop` and end of file (the other process is gone) may come in any state.  `rollback` may name a
-generation that was refused, or never fully sent.
+generation that was refused, or never fully sent.  Which child may say what is for the receiver to judge.
 
 Who owns a descriptor: those given to `send` stay the caller's; those in a received Frame are the receiver's.
 A frame that breaks the table is refused whole and its descriptors are closed here.
@@ -47,6 +60,8 @@ MAX_MESSAGE = 16_000  # characters of a `message`: the first ones say what is wr
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "generation": int,
+    "serial": int,
+    "accepted": bool,
     "names": list,
     "seconds": (int, float),
     "level": str,
@@ -65,6 +80,11 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "applied": ({"generation"}, 0),
     "drained": (set(), 0),
     "notice": ({"level", "message"}, 0),
+    "current": ({"generation"}, 1),
+    "reload": (set(), 0),
+    "outcome": ({"serial", "accepted", "message"}, 0),
+    "propose": ({"serial"}, 1),
+    "reloaded": (set(), 0),
 }
 
 
@@ -262,7 +282,8 @@ def _fault(kind: Any, fields: dict[str, Any], fd_count: int) -> str | None:
     if set(fields) != names:
         return f"has the fields {sorted(fields)}, not {sorted(names)}"
     for name, value in fields.items():
-        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+        # To Python a bool is a number as well.
+        if not isinstance(value, _TYPES[name]) or isinstance(value, bool) != (_TYPES[name] is bool):
             return f"the field {name} is a {type(value).__name__}"
     expected = len(fields["names"]) if kind == "sockets" else max_fds
     return None if fd_count == expected <= max_fds else f"comes with {fd_count} descriptors"

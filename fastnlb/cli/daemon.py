@@ -37,7 +37,7 @@ class Launch:
         self.close()
 
     def leave(self) -> None:
-        """For a worker: its messages go over the control channel, and who waits for output must not wait for it."""
+        """For a child of the daemon: who waits for the output of the command must not wait for it."""
         _leave_terminal()
         self.close()
 

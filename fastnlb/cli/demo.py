@@ -38,7 +38,7 @@ def _demo(listen: Endpoint) -> int:
             quick_snapshot(listen, [Endpoint("127.0.0.1", server.port)], trial_certificate(listen)),
             Settings(workers=min(MOST_WORKERS, len(os.sched_getaffinity(0))), shutdown_timeout=5),
             on_ready=lambda: _invite(listen),
-            in_worker=server.disinherit,
+            in_child=server.disinherit,
         )
     finally:
         server.close()

@@ -45,6 +45,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--security-policy", type=click.Choice(list(SYSTEM)), help=f"Default: {DEFAULT_SECURITY_POLICY}")
 @click.option("--alpn-policy", type=click.Choice(list(alpn.POLICIES)), help="Default: no ALPN.")
 @click.option("--workers", type=WorkersType(), default="auto", show_default=True)
+@click.option("--core-dumps", is_flag=True, help="Leave its processes to core dumps and debuggers, keys included.")
 @click.pass_context
 def quick(
     context: click.Context,
@@ -58,6 +59,7 @@ def quick(
     security_policy: str | None,
     alpn_policy: str | None,
     workers: int,
+    core_dumps: bool,
 ) -> None:
     """Serve one listener from the command line, in the foreground."""
     wishes = {
@@ -74,7 +76,7 @@ def quick(
     except MaterialError as error:
         _refuse(context, str(error))
     snapshot = quick_snapshot(listen, servers, made, security_policy or DEFAULT_SECURITY_POLICY, alpn_policy)
-    context.exit(serve(snapshot, Settings(workers=workers)))
+    context.exit(serve(snapshot, Settings(workers=workers, core_dumps=core_dumps)))
 
 
 def quick_snapshot(

@@ -6,6 +6,7 @@ Exit status: 0 ended as asked, 1 refused, 2 usage, 3 cannot start.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,7 +16,8 @@ from fastnlb.cli.daemon import Launch, detach
 from fastnlb.cli.options import WorkersType
 from fastnlb.cli.serve import serve
 from fastnlb.config.errors import ConfigError, Problem
-from fastnlb.config.load import Loaded, load
+from fastnlb.config.load import Loaded, Loader
+from fastnlb.control.run import main as control_main
 from fastnlb.master.arbiter import EXIT_CANNOT_START, EXIT_REFUSED
 from fastnlb.model import Settings
 
@@ -28,28 +30,30 @@ from fastnlb.model import Settings
 @click.pass_context
 def run(context: click.Context, config: Path, workers: int | None, pid_file: Path | None, daemon: bool) -> None:
     """Run the daemon until it is told to stop."""
-    loaded = _load(context, config, workers)
+    loader = Loader(config.absolute(), workers_override=workers)  # a daemon changes its directory
+    loaded = _load(context, loader, click.format_filename(config))
     log.setup(loaded.settings.log_level, loaded.settings.log_format)
     if pid_file is None:
         pid_file = _in_run_dir(context, loaded.settings)
     if pid_file is not None:
-        pid_file = pid_file.absolute()  # a daemon changes its directory
-    code = _serve(loaded, pid_file, detach() if daemon else None)
+        pid_file = pid_file.absolute()
+    code = _serve(loader, loaded, pid_file, detach() if daemon else None)
     context.exit(code)
 
 
-def _serve(loaded: Loaded, pid_file: Path | None, launch: Launch | None) -> int:
+def _serve(loader: Loader, loaded: Loaded, pid_file: Path | None, launch: Launch | None) -> int:
+    control = partial(control_main, loader=loader, accepted=loaded)
+    begin = partial(serve, loaded.snapshot, loaded.settings, pid_file=pid_file, control_main=control)
     if launch is None:
-        return serve(loaded.snapshot, loaded.settings, pid_file=pid_file)
-    code = serve(loaded.snapshot, loaded.settings, pid_file=pid_file, on_ready=launch.ready, in_worker=launch.leave)
+        return begin()
+    code = begin(on_ready=launch.ready, in_child=launch.leave)
     launch.report(code)
     return code
 
 
-def _load(context: click.Context, config: Path, workers: int | None) -> Loaded:
-    file = click.format_filename(config)
+def _load(context: click.Context, loader: Loader, file: str) -> Loaded:
     try:
-        loaded = load(config, workers_override=workers)
+        loaded = loader.load()
     except ConfigError as error:
         _print(error.problems, file)
         context.exit(EXIT_REFUSED)

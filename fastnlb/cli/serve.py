@@ -1,12 +1,13 @@
-"""From a good Snapshot to a running daemon: the one place where the master meets the worker's code."""
+"""From a good Snapshot to a running daemon: the one place where the master meets the code of its children."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 from fastnlb.master.arbiter import Arbiter
-from fastnlb.master.process import Seat
+from fastnlb.master.process import Seat, WorkerMain
 from fastnlb.model import Settings, Snapshot
 from fastnlb.stats.page import Page
 from fastnlb.worker.boot import make_fronts
@@ -19,19 +20,31 @@ def serve(
     *,
     pid_file: str | os.PathLike[str] | None = None,
     on_ready: Callable[[], None] | None = None,
-    in_worker: Callable[[], None] | None = None,
+    in_child: Callable[[], None] | None = None,
+    control_main: WorkerMain | None = None,
 ) -> int:
-    """Runs the daemon to its end; its exit code.  `in_worker` runs first in every worker, `on_ready` here."""
+    """Runs the daemon to its end; its exit code.  `in_child` runs first in every child, `on_ready` here."""
     page = Page.create(rows=settings.workers)
     fronts = make_fronts(snapshot)
 
-    def main(seat: Seat) -> int:
-        if in_worker is not None:
-            in_worker()
-        return worker_main(seat, page=page, fronts=fronts)
+    def child(main: WorkerMain) -> WorkerMain:
+        def begin(seat: Seat) -> int:
+            if in_child is not None:
+                in_child()
+            return main(seat)
 
+        return begin
+
+    arbiter = Arbiter(
+        settings,
+        snapshot,
+        child(partial(worker_main, page=page, fronts=fronts)),
+        pid_file=pid_file,
+        on_ready=on_ready,
+        fronts=len(fronts),
+        control_main=None if control_main is None else child(control_main),
+    )
     try:
-        arbiter = Arbiter(settings, snapshot, main, pid_file=pid_file, on_ready=on_ready, fronts=len(fronts))
         return arbiter.run()
     finally:
         page.close()

@@ -6,6 +6,7 @@ those that should be.  Nothing is terminated, parsed or decided for a connection
     start   open the sockets, fork, and make the change from the empty Snapshot; `ready` when it is done
     TERM    drain: workers finish within shutdown_timeout, what remains 2 s later is killed
     INT     workers stop at once, what remains 1 s later is killed
+    HUP     the control process reads the configuration again and proposes a change; see steward.py
     a death its seat gets an heir with the same sockets; see respawn.py
 
 Exit codes: 0 ended as asked, 1 the workers refused the start, 3 cannot start.
@@ -23,15 +24,25 @@ from contextlib import suppress
 from typing import Any
 
 from fastnlb.channel import Frame
+from fastnlb.hardening import protect_memory
 from fastnlb.master import notify
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.limits import raise_open_files
 from fastnlb.master.pidfile import PidFile, PidFileError
-from fastnlb.master.process import WORKER_REFUSED, Worker, WorkerMain, describe_exit, set_title
+from fastnlb.master.process import (
+    WORKER,
+    WORKER_REFUSED,
+    Worker,
+    WorkerMain,
+    dead_children,
+    describe_exit,
+    set_title,
+)
 from fastnlb.master.rollout import Rollout
 from fastnlb.master.signals import SignalQueue
 from fastnlb.master.sockets import CannotListen, SocketTable
+from fastnlb.master.steward import LEVELS, Steward
 from fastnlb.model import Settings, Snapshot
 
 EXIT_DONE = 0
@@ -44,8 +55,6 @@ MASTER_FILES = 24  # open files of the master besides a channel and the sockets 
 WORKER_FILES = 40  # of a worker besides its sockets, its first connection included
 START_ATTEMPTS = 5  # early deaths of one seat before the first `ready`; afterwards there is no limit
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-
 log = logging.getLogger("fastnlb.master")
 
 
@@ -53,6 +62,7 @@ class Arbiter:
     """One daemon.  `run` is its whole life; `apply` changes what it serves meanwhile, from within the loop.
 
     `fronts` is the size of the pool of session ticket keys that `worker_main` has with it.
+    `control_main` is what the control process runs; None for a daemon without a configuration to read again.
     """
 
     def __init__(
@@ -64,6 +74,7 @@ class Arbiter:
         pid_file: str | os.PathLike[str] | None = None,
         on_ready: Callable[[], None] | None = None,
         fronts: int = 0,
+        control_main: WorkerMain | None = None,
     ) -> None:
         self._settings = settings
         self._first_snapshot = snapshot
@@ -77,6 +88,7 @@ class Arbiter:
         self._selector = selectors.DefaultSelector()
         self._table = SocketTable()
         self._fleet = Fleet(
+            role=WORKER,
             seats=settings.workers,
             worker_main=worker_main,
             selector=self._selector,
@@ -93,6 +105,7 @@ class Arbiter:
             on_done=self._on_done,
             on_failed=self._on_failed,
         )
+        self._steward = Steward(control_main, self._selector, self._disinherit, self._rollout)
 
     def run(self) -> int:
         """Runs the daemon to its end; the exit code for the process."""
@@ -112,6 +125,8 @@ class Arbiter:
     def _start(self) -> bool:
         """Whether there is anything to loop for."""
         set_title("fastnlb:master")
+        if not self._settings.core_dumps:
+            protect_memory()  # and that of every child: both halves of it are inherited
         soft, hard = raise_open_files()
         log.debug("open files: %d of at most %d", soft, hard)
         if soft < (needed := self._open_files_needed()):
@@ -139,23 +154,31 @@ class Arbiter:
     def _loop(self) -> None:
         while not self._ended():
             self._fleet.reconcile()
+            self._steward.reconcile()
             if self._ended():
                 return  # the last attempt to fork has failed: nobody is left to hear from
             for key, events in self._selector.select(self._timeout()):
                 key.data(events)
             # At every turn, not only after CHLD: a signal can be lost when its queue is full.
-            self._fleet.reap()
+            self._reap()
             self._say_ready()
+
+    def _reap(self) -> None:
+        for pid, status in dead_children():
+            if not self._fleet.bury(pid, status):
+                self._steward.bury(pid, status)
 
     def _ended(self) -> bool:
         return self._ending and not self._fleet.workers
 
     def _timeout(self) -> float | None:
-        deadline = self._fleet.next_deadline()
+        times = [self._fleet.next_deadline(), self._steward.next_deadline()]
+        deadline = min((each for each in times if each is not None), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def _close(self) -> None:
         self._fleet.finish()
+        self._steward.finish()
         # Before the signals: an impatient second Ctrl-C must not leave it behind.
         if self._pid_file is not None:
             self._pid_file.release()
@@ -167,6 +190,7 @@ class Arbiter:
     def _disinherit(self) -> None:
         """Runs in a forked child.  Closes, and never unregisters: the epoll set itself is shared with the master."""
         self._fleet.disinherit()
+        self._steward.disinherit()
         self._rollout.close()
         self._table.close_all()
         self._selector.close()
@@ -185,13 +209,15 @@ class Arbiter:
         log.info("ready: %d workers", self._settings.workers)
         if self._on_ready is not None:
             self._on_ready()
+        self._steward.start()
 
     def _on_done(self) -> None:
-        log.info("the change is applied: %d listeners", len(self._rollout.snapshot.active_listeners()))
+        if not self._steward.applied():
+            log.info("the change is applied: %d listeners", len(self._rollout.snapshot.active_listeners()))
 
     def _on_failed(self, message: str) -> None:
         if self._ready:
-            log.error("the change was refused, nothing has changed: %s", message)
+            self._steward.refused(message)
         else:
             self._fail(EXIT_REFUSED, message)
 
@@ -206,6 +232,7 @@ class Arbiter:
     # Workers
 
     def _on_frame(self, worker: Worker, frame: Frame) -> None:
+        frame.close()  # no worker has a descriptor that the master wants
         if frame.kind == "notice":
             self._on_notice(worker, frame.fields["level"], frame.fields["message"])
         elif not self._ending:  # else it crossed our `drain` or `stop`
@@ -225,12 +252,12 @@ class Arbiter:
             case "drained":
                 log.info("worker %d drains on its own", worker.index)
             case _:
-                self._fleet.kill(worker, f"sent a {kind} frame, which is the master's")
+                self._fleet.kill(worker, f"sent a {kind} frame, which is not for it to send")
 
     def _on_notice(self, worker: Worker, level: str, message: str) -> None:
         if level == "error":
             self._last_words[worker.index] = message
-        log.log(_LEVELS.get(level, logging.WARNING), "worker %d: %s", worker.index, message)
+        log.log(LEVELS.get(level, logging.WARNING), "worker %d: %s", worker.index, message)
 
     def _on_gone(self, worker: Worker, status: int) -> None:
         reason = self._last_words.pop(worker.index, "") or describe_exit(status)
@@ -274,7 +301,10 @@ class Arbiter:
         self._end("stop", STOP_GRACE)
 
     def handle_hup(self) -> None:
-        _not_yet("HUP (reload)")
+        if self._ending:
+            log.info("signal HUP: nothing is reloaded at the end, ignored")
+        else:
+            self._steward.reload()
 
     def handle_usr1(self) -> None:
         _not_yet("USR1 (reopen logs)")
@@ -291,6 +321,7 @@ class Arbiter:
     def _end(self, kind: str, within: float, **fields: float) -> None:
         self._ending = True
         self._fleet.dismiss(kind, within, **fields)
+        self._steward.dismiss(within)
         # Now, not at the end: the kernel keeps giving connections to a socket for as long as one copy is open.
         self._rollout.close()
         self._table.close_all()

@@ -1,6 +1,6 @@
-"""The worker processes: which seats are filled, what their channels say, who died, who is due.
+"""The child processes of one role: which seats are filled, what their channels say, who died, who is due.
 
-One seat per index.  `reconcile` and `reap` move the actual towards the desired, which is a living worker in
+One seat per index.  `reconcile` and `bury` move the actual towards the desired, which is a living child in
 every seat until `dismiss`.  Nothing here blocks, and nothing here knows what a Snapshot is: frames and deaths
 are handed to `on_frame` and `on_gone`.
 """
@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from fastnlb.channel import ChannelClosed, ChannelError, Frame
-from fastnlb.master.process import WORKER_DONE, State, Worker, WorkerMain, describe_exit, spawn
+from fastnlb.master.process import WORKER_DONE, Role, State, Worker, WorkerMain, describe_exit, spawn
 from fastnlb.master.respawn import RespawnPolicy
 
 FRAMES_PER_TURN = 64  # so that a chatty worker does not keep the loop from the others
@@ -28,11 +28,12 @@ log = logging.getLogger("fastnlb.master")
 
 
 class Fleet:
-    """All workers of one master."""
+    """All children of one role.  Whoever gets a frame by `on_frame` owns its descriptors."""
 
     def __init__(
         self,
         *,
+        role: Role,
         seats: int,
         worker_main: WorkerMain,
         selector: selectors.BaseSelector,
@@ -43,14 +44,17 @@ class Fleet:
     ) -> None:
         self.workers: dict[int, Worker] = {}
         self.policy = RespawnPolicy()
+        self._role = role
         self._worker_main = worker_main
         self._selector = selector
         self._disinherit = disinherit
         self._on_frame = on_frame
         self._on_gone = on_gone
         self._on_unfilled = on_unfilled
-        self._due: dict[int, float] = dict.fromkeys(range(seats), 0.0)
+        self._due: dict[int, float] = {}
         self._dismissed = False
+        for index in range(seats):
+            self.open_seat(index)
 
     # What the loop calls
 
@@ -68,18 +72,12 @@ class Fleet:
         times = [*self._due.values(), *(w.kill_at for w in self.workers.values() if w.kill_at is not None)]
         return min(times, default=None)
 
-    def reap(self) -> None:
-        """Buries every dead child.  Strangers too: as process 1 of a container we inherit orphans."""
-        by_pid = {worker.pid: worker for worker in self.workers.values()}
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid in by_pid:
-                self._bury(by_pid[pid], status)
+    def bury(self, pid: int, status: int) -> bool:
+        """Takes note of a dead child, with the status it was reaped with; False when it is none of ours."""
+        worker = next((worker for worker in self.workers.values() if worker.pid == pid), None)
+        if worker is not None:
+            self._bury(worker, status)
+        return worker is not None
 
     def finish(self) -> None:
         """Kills and reaps whatever is left.  For the very end, where waiting is allowed."""
@@ -92,7 +90,12 @@ class Fleet:
             self._hang_up(worker)
         self.workers.clear()
 
-    # What the arbiter and the rollout call
+    # What the arbiter, the rollout and the steward call
+
+    def open_seat(self, index: int) -> None:
+        """A seat more, which the next `reconcile` fills."""
+        if not self._dismissed:
+            self._due[index] = 0.0
 
     def send(self, worker: Worker, kind: str, fds: Iterable[int] = (), **fields: Any) -> None:
         """Sends a frame; one to a dying worker is lost, which its end will tell in a moment."""
@@ -121,7 +124,7 @@ class Fleet:
         """SIGKILL: the worker is of no use any more.  Its seat is filled again as after any death."""
         if worker.state is State.GONE:
             return
-        log.error("worker %d (pid %d) %s: killed", worker.index, worker.pid, why)
+        log.error("%s (pid %d) %s: killed", worker.name, worker.pid, why)
         worker.kill_at = None
         with suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
@@ -137,15 +140,15 @@ class Fleet:
         if self._due.pop(index, None) is None:
             return  # dismissed while the list of who is due was walked
         try:
-            worker = spawn(index, self._worker_main, self._disinherit)
+            worker = spawn(index, self._role, self._worker_main, self._disinherit)
         except OSError as error:
             self._due[index] = now + self.policy.delay(index, 0.0, None)
-            log.error("cannot fork worker %d: %s", index, error)
+            log.error("cannot fork %s: %s", self._role.name.format(index), error)
             self._on_unfilled(index, error)
             return
         self.workers[index] = worker
         self._selector.register(worker.channel, selectors.EVENT_READ, partial(self._on_channel, worker))
-        log.info("worker %d started (pid %d)", index, worker.pid)
+        log.info("%s started (pid %d)", worker.name, worker.pid)
 
     def _bury(self, worker: Worker, status: int) -> None:
         while worker.channel.fileno() >= 0 and self._read_some(worker):
@@ -157,7 +160,7 @@ class Fleet:
         self._on_gone(worker, status)
 
     def _plan_heir(self, worker: Worker, status: int) -> None:
-        name = f"worker {worker.index} (pid {worker.pid})"
+        name = f"{worker.name} (pid {worker.pid})"
         how = describe_exit(status)
         if self._dismissed:
             log.log(logging.INFO if status == WORKER_DONE else logging.WARNING, "%s ended: %s", name, how)
@@ -196,7 +199,6 @@ class Fleet:
                 return False
             if frame is None:
                 return False
-            frame.close()  # no worker has a descriptor that the master wants
             self._on_frame(worker, frame)
         return True
 

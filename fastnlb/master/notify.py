@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import suppress
 
 
 def ready() -> None:
     """Every worker accepts; and this is the main process, whoever forked it."""
     notify("READY=1", f"MAINPID={os.getpid()}")
+
+
+def reloading() -> None:
+    """A reload begins, and `ready` will say that it is over."""
+    # The time tells a service manager which of its requests this answers (Type=notify-reload).
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def stopping() -> None:

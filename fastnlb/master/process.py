@@ -1,7 +1,7 @@
-"""One worker process: how it is forked, what it is given, how it ends.
+"""One child process, a worker or control: how it is forked, what it is given, how it ends.
 
 The child keeps nothing of the master but its end of the channel and the standard streams.  What it runs is a
-callable the master was given: this package knows no worker code.  There is no PR_SET_PDEATHSIG: a worker sees
+callable the master was given: this package knows no code of theirs.  There is no PR_SET_PDEATHSIG: a worker sees
 its master's death as end of file on the channel, and drains instead of dropping its connections.
 """
 
@@ -14,13 +14,13 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NoReturn
 
 from fastnlb.channel import Channel, channel_pair
+from fastnlb.hardening import PR_SET_NAME, prctl
 from fastnlb.master.signals import restore_defaults
 
 WORKER_DONE = 0  # drained or stopped
@@ -32,18 +32,30 @@ log = logging.getLogger("fastnlb.master")
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A worker's place: what `worker_main` gets."""
+    """A child's place: what its main function gets."""
 
     index: int
     channel: Channel
-    row: int  # of the shared counter page
+    row: int  # of the shared counter page; a worker's
 
 
 WorkerMain = Callable[[Seat], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What children of one kind are called, by their index: in the log, and in ps (15 characters)."""
+
+    name: str
+    title: str
+
+
+WORKER = Role("worker {}", "fastnlb:w{}")
+CONTROL = Role("control", "fastnlb:control")
+
+
 class State(enum.Enum):
-    """Of a worker as the master sees it."""
+    """Of a child as the master sees it."""
 
     BOOTING = "booting"
     PREPARING = "preparing"
@@ -58,6 +70,7 @@ class Worker:
 
     pid: int
     index: int
+    name: str
     channel: Channel
     started_at: float
     state: State = State.BOOTING
@@ -69,8 +82,8 @@ class Worker:
     kill_at: float | None = None
 
 
-def spawn(index: int, worker_main: WorkerMain, disinherit: Callable[[], None]) -> Worker:
-    """Forks a worker.  `disinherit` runs in the child and closes what is the master's.  Raises OSError."""
+def spawn(index: int, role: Role, main: WorkerMain, disinherit: Callable[[], None]) -> Worker:
+    """Forks a child.  `disinherit` runs in the child and closes what is the master's.  Raises OSError."""
     ours, theirs = channel_pair()
 
     def leave_master() -> None:
@@ -85,20 +98,33 @@ def spawn(index: int, worker_main: WorkerMain, disinherit: Callable[[], None]) -
     try:
         pid = os.fork()
         if pid == 0:
-            _become(Seat(index, theirs, index), worker_main, leave_master, mask)
+            _become(Seat(index, theirs, index), role, main, leave_master, mask)
     except OSError:
         ours.close()
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
-    return Worker(pid, index, ours, time.monotonic())
+    return Worker(pid, index, role.name.format(index), ours, time.monotonic())
+
+
+def dead_children() -> Iterator[tuple[int, int]]:
+    """Reaps; the (pid, wait status) of each.  Strangers too: as process 1 of a container we inherit orphans."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status
 
 
 def set_title(title: str) -> None:
     """Names this process for ps and top (15 characters)."""
+    # Not by /proc/self/comm: it is root's once this process may not be dumped.
     with suppress(OSError):
-        Path("/proc/self/comm").write_text(title, "ascii")
+        prctl(PR_SET_NAME, title.encode("ascii"))
 
 
 def describe_exit(status: int) -> str:
@@ -114,7 +140,7 @@ def describe_exit(status: int) -> str:
 
 
 def _become(
-    seat: Seat, worker_main: WorkerMain, leave_master: Callable[[], None], mask: set[int | signal.Signals]
+    seat: Seat, role: Role, main: WorkerMain, leave_master: Callable[[], None], mask: set[int | signal.Signals]
 ) -> NoReturn:
     """The child's whole life.  Never returns and never raises: above us on the stack is the master's loop."""
     code = WORKER_CRASHED
@@ -122,12 +148,12 @@ def _become(
         restore_defaults()
         leave_master()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        set_title(f"fastnlb:w{seat.index}")
-        code = worker_main(seat)
+        set_title(role.title.format(seat.index))
+        code = main(seat)
     except SystemExit as leave:
         code = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     except BaseException as error:
-        _report(seat, error)
+        _report(seat, role.name.format(seat.index), error)
     finally:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
@@ -136,8 +162,8 @@ def _become(
     raise AssertionError("unreachable")
 
 
-def _report(seat: Seat, error: BaseException) -> None:
-    """Tells the master's log, in one line, what ended the worker; our own stderr may be /dev/null."""
+def _report(seat: Seat, name: str, error: BaseException) -> None:
+    """Tells the master's log, in one line, what ended this process; our own stderr may be /dev/null."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
@@ -147,4 +173,4 @@ def _report(seat: Seat, error: BaseException) -> None:
         seat.channel.send("notice", level="error", message=line)
     except Exception:
         with suppress(Exception):
-            log.error("worker %d: %s", seat.index, line)
+            log.error("%s: %s", name, line)

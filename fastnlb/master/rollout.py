@@ -71,6 +71,16 @@ class Rollout:
         """What is served, by decision if not yet by every worker."""
         return Snapshot() if self._current is None else self._current.snapshot
 
+    @property
+    def in_force(self) -> tuple[int, int] | None:
+        """Generation and payload of what is served; the descriptor stays ours.  None before the first commit."""
+        return None if self._current is None else (self._current.generation, self._current.payload)
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change is under way, so that `apply` would raise ChangeInProgress."""
+        return self._change is not None
+
     def settled(self) -> bool:
         """Whether a worker in every seat serves the current Snapshot and nothing is under way."""
         if self._change is not None or self._current is None or len(self._fleet.workers) < self._seats:

@@ -56,7 +56,7 @@ def fastnlb(*arguments: str) -> subprocess.CompletedProcess[str]:
 def configuration(folder: Path, port: int, more: str = "") -> str:
     path = folder / "fastnlb.yaml"
     path.write_text(
-        "version: 1\nworkers: 1\n"
+        "version: 1\nworkers: 1\ncore_dumps: true\n"  # or only root may look at its descriptors
         "certificates: [{name: www, certificate: www.pem}]\n"
         "server_groups: [{name: web, servers: [{address: 127.0.0.1, port: 9}]}]\n"
         "listeners:\n"
@@ -145,8 +145,8 @@ def test_run_names_every_problem_with_its_place(folder: Path) -> None:
     path = configuration(folder, 70000, "nonsense: 1\n")
     ended = fastnlb("run", "-c", path)
     assert ended.returncode == 1
-    assert re.search(rf"^{re.escape(path)}:6:\d+: listeners\[0\]\.port: ", ended.stderr, re.MULTILINE)
-    assert re.search(rf"^{re.escape(path)}:7:\d+: nonsense: ", ended.stderr, re.MULTILINE)
+    assert re.search(rf"^{re.escape(path)}:7:\d+: listeners\[0\]\.port: ", ended.stderr, re.MULTILINE)
+    assert re.search(rf"^{re.escape(path)}:8:\d+: nonsense: ", ended.stderr, re.MULTILINE)
     assert "ready" not in ended.stderr
 
 
@@ -156,7 +156,7 @@ def test_run_makes_its_run_dir_and_keeps_its_pid_there(folder: Path) -> None:
         running.wait_line("ready")
         assert (folder / "state/run").stat().st_mode & 0o777 == 0o700
         assert (folder / "state/run/fastnlb.pid").read_text() == f"{running.pid}\n"
-        assert len(children(running.pid)) == 2
+        wait_for(lambda: len(children(running.pid)) == 3, "two workers and control")
         running.signal(signal.SIGTERM)
         assert running.wait_exit() == 0
     assert not list((folder / "state/run").iterdir())

@@ -94,6 +94,7 @@ def quick(
     """
     port = free_port()
     arguments = ["quick", "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
+    arguments.append("--core-dumps")  # or only root may look at its descriptors
     for host, server_port in servers:
         arguments += ["--server", f"{host}:{server_port}"]
     if "--protocol" not in more:

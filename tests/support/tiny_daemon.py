@@ -13,7 +13,11 @@ closes it.  Files in FOLDER steer it, as it comes to the point:
     hold-applied-INDEX, hold-drain    that step waits until the file is gone
     deaf              `drain` and `stop` are ignored
     nonsense          the worker sends a packet that is no frame, once (removes the file)
+    impostor          the worker sends a frame of the control process, once (removes the file)
     births            gets a line "index seconds" for each start of a worker
+
+TINY_CONTROL=1 adds a control process that proposes the ports in FOLDER/next at each `reload`, without a wait for the
+outcome, and writes what it is told to FOLDER/told.  The file `control-impostor` makes it send a frame of a worker.
 
 USR2 makes the master apply the ports in FOLDER/next.
 """
@@ -29,7 +33,15 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from fastnlb.channel import Channel, ChannelClosed, Frame, decode_offer, read_payload
+from fastnlb.channel import (
+    Channel,
+    ChannelClosed,
+    Frame,
+    decode_offer,
+    encode_snapshot,
+    payload_descriptor,
+    read_payload,
+)
 from fastnlb.master.arbiter import Arbiter
 from fastnlb.master.process import WORKER_REFUSED, Seat
 from fastnlb.master.sockets import CannotListen
@@ -67,6 +79,9 @@ class TinyWorker:
         return (self.folder / name).exists()
 
     def turn(self) -> int | None:
+        if self.flag("impostor"):
+            (self.folder / "impostor").unlink(missing_ok=True)
+            self.channel.send("reloaded")
         if self.flag("nonsense"):
             (self.folder / "nonsense").unlink(missing_ok=True)
             with socket.socket(fileno=os.dup(self.channel.fileno())) as raw:
@@ -146,6 +161,51 @@ class TinyWorker:
             time.sleep(0.005)
 
 
+class TinyControl:
+    """Speaks the control process's side."""
+
+    def __init__(self, seat: Seat, folder: Path) -> None:
+        self.channel, self.folder = seat.channel, folder
+        self.serial = 0
+
+    def main(self) -> int:
+        self.channel.send("booted")
+        while True:
+            select.select([self.channel], [], [])
+            try:
+                while (frame := self.channel.receive()) is not None:
+                    if frame.kind == "stop":
+                        return 0
+                    self.obey(frame)
+            except ChannelClosed:
+                return 0
+
+    def obey(self, frame: Frame) -> None:
+        if frame.kind == "current":
+            snapshot = decode_offer(read_payload(frame.fds[0])).snapshot
+            frame.close()
+            self.note("current", *(listener.port for listener in snapshot.active_listeners()))
+        elif frame.kind == "outcome":
+            self.note("outcome", *frame.fields.values())
+        elif (self.folder / "control-impostor").exists():
+            (self.folder / "control-impostor").unlink()
+            self.channel.send("prepared", generation=1)
+        else:
+            self.propose([int(word) for word in (self.folder / "next").read_text().split()])
+            self.channel.send("reloaded")
+
+    def propose(self, ports: Iterable[int]) -> None:
+        self.serial += 1
+        payload = payload_descriptor(encode_snapshot(snapshot_of(ports)))
+        self.channel.send("propose", [payload], serial=self.serial)
+        os.close(payload)
+        self.note("proposed", self.serial)
+
+    def note(self, *words: object) -> None:
+        with (self.folder / "told").open("a") as told:
+            told.write(" ".join(map(str, words)) + "\n")
+
+
 class TinyArbiter(Arbiter):
     """USR2 applies other ports, as no command does yet."""
 
@@ -172,11 +232,12 @@ def main() -> int:
     pid_file = os.environ.get("TINY_PID_FILE")
     TinyArbiter.folder = folder
     arbiter = TinyArbiter(
-        Settings(workers=workers, shutdown_timeout=timeout),
+        Settings(workers=workers, shutdown_timeout=timeout, core_dumps=True),  # or only root may look at it
         snapshot_of(ports),
         lambda seat: TinyWorker(seat, folder).main(),
         pid_file=pid_file,
         on_ready=(folder / "on-ready").touch,
+        control_main=(lambda seat: TinyControl(seat, folder).main()) if "TINY_CONTROL" in os.environ else None,
     )
     return arbiter.run()
 

@@ -71,6 +71,23 @@ def test_frames_arrive_whole_and_in_order(pair: Pair) -> None:
     assert receive(master).fields == {"level": "info", "message": "grüezi"}
 
 
+def test_the_frames_of_control_travel_as_the_others(pair: Pair) -> None:
+    master, control = pair
+    fd = payload_descriptor(b"snapshot")
+    control.send("propose", [fd], serial=3)
+    master.send("current", [fd], generation=1)
+    os.close(fd)
+    master.send("reload")
+    master.send("outcome", serial=3, accepted=False, message="port taken")
+    for end, kind in ((master, "propose"), (control, "current")):
+        frame = receive(end)
+        assert frame.kind == kind
+        assert read_payload(frame.fds[0]) == b"snapshot"
+        frame.close()
+    assert receive(control) == Frame("reload", {})
+    assert receive(control).fields == {"serial": 3, "accepted": False, "message": "port taken"}
+
+
 def test_descriptors_arrive_in_order_and_close_on_exec(pair: Pair) -> None:
     master, worker = pair
     pipes = [os.pipe() for _ in range(3)]
@@ -106,6 +123,13 @@ def test_the_largest_set_of_descriptors_fits_and_one_more_is_refused(pair: Pair)
         ("commit", {"generation": 1}, [0]),
         ("prepare", {"generation": 1}, []),
         ("sockets", {"generation": 1, "names": ["a", "b"]}, [0]),
+        ("propose", {"serial": 1}, []),
+        ("propose", {"serial": True}, [0]),
+        ("current", {"generation": 1}, []),
+        ("reload", {"generation": 1}, []),
+        ("outcome", {"serial": 1, "accepted": 1, "message": ""}, []),
+        ("outcome", {"serial": 1, "accepted": None, "message": ""}, []),
+        ("outcome", {"serial": 1, "accepted": True}, []),
         ("sockets", {"generation": 1, "names": ["n" * 200_000]}, [0]),
     ],
 )
@@ -128,6 +152,8 @@ def test_a_frame_off_the_table_is_not_sent(pair: Pair, kind: str, fields: dict[s
         b'{"generation": 1}',
         b'{"kind": "dance"}',
         b'{"kind": "stop"}',
+        b'{"kind": "propose", "serial": 1}',
+        b'{"kind": "outcome", "serial": 1, "accepted": 0, "message": ""}',
         b'{"kind": "prepare", "generation": null}',
         b'{"kind": "sockets", "generation": 1, "names": ["a"]}',
         b'{"kind": "stop"' + b" " * 200_000 + b"}",

@@ -12,11 +12,13 @@ MAY_IMPORT = {
     "model": set(),
     "stats": set(),
     "channel": {"model"},
+    "hardening": set(),
     "tls": {"model"},
     "config": {"model", "tls"},
-    "master": {"model", "channel"},
+    "master": {"model", "channel", "hardening"},
+    "control": {"model", "channel", "stats", "tls", "config", "hardening"},
     "worker": {"model", "channel", "stats", "tls", "master", "_core"},
-    "cli": {"model", "config", "tls", "stats", "master", "worker"},
+    "cli": {"model", "config", "tls", "stats", "master", "control", "worker"},
 }
 FOREIGN_KEEPERS = {"OpenSSL": {"tls", "worker"}, "cryptography": {"tls"}, "yaml": {"config"}, "pydantic": {"config"}}
 
@@ -54,6 +56,13 @@ def test_a_library_is_known_to_its_keepers_only(library):
 def test_only_the_binding_touches_the_cffi_library():
     users = [path for path in PACKAGE.rglob("*.py") if "bindings._rust" in path.read_text()]
     assert users == [PACKAGE / "tls" / "binding.py"]
+
+
+def test_the_master_has_never_heard_of_those_it_serves():
+    for path in sources("master"):
+        assert not {
+            name for name in imported(path) if name.startswith(("fastnlb.control", "fastnlb.worker", "thread"))
+        }
 
 
 def test_the_worker_takes_only_the_vocabulary_of_the_master():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,16 @@ def manager(
 def test_ready_names_the_main_process(manager: socket.socket) -> None:
     notify.ready()
     assert manager.recv(1000).decode().splitlines() == ["READY=1", f"MAINPID={os.getpid()}"]
+
+
+def test_a_reload_carries_the_time_of_its_beginning(manager: socket.socket) -> None:
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    notify.reloading()
+    state, stamp = manager.recv(1000).decode().splitlines()
+    assert state == "RELOADING=1"
+    name, _, number = stamp.partition("=")
+    assert name == "MONOTONIC_USEC"
+    assert before <= int(number) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
 def test_stopping_and_status(manager: socket.socket) -> None:
