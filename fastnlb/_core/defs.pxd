@@ -148,6 +148,7 @@ cdef enum:
 
 cdef struct TlsListener:   # how a listener terminates TLS
     void* front            # borrowed likewise: SSL_CTX* with the listener's ticket keys; SSL objects are made from it
+    int verify_mode        # of each SSL object, as SSL_set_verify takes it; 0 = no client certificate is asked for
     uint64_t options       # SSL_OP_* for each SSL object besides those of the context
     Identity* identities   # owned; the first is the default
     uint32_t identity_count

@@ -9,5 +9,6 @@ from .tlsapi cimport TlsApi
 
 cdef void hello_enter(Core* k, Conn* c) noexcept nogil
 cdef void hello_leave() noexcept nogil
-cdef void hello_install_front(const TlsApi* api, void* context, int verify_mode) noexcept nogil
+cdef void hello_install_front(const TlsApi* api, void* context) noexcept nogil
 cdef void hello_install_inner(const TlsApi* api, void* context) noexcept nogil
+cdef int hello_judge_client(int verified, void* store) noexcept nogil

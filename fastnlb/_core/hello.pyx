@@ -41,10 +41,9 @@ cdef void hello_leave() noexcept nogil:
     hello_conn = NULL
 
 
-cdef void hello_install_front(const TlsApi* api, void* context, int verify_mode) noexcept nogil:
-    """On the context a listener's SSL objects are made from; `verify_mode` is SSL_CTX_set_verify's."""
+cdef void hello_install_front(const TlsApi* api, void* context) noexcept nogil:
+    """On the context a listener's SSL objects are made from."""
     api.SSL_CTX_set_tlsext_servername_callback(context, _choose_identity)
-    api.SSL_CTX_set_verify(context, verify_mode, _judge_client)
 
 
 cdef void hello_install_inner(const TlsApi* api, void* context) noexcept nogil:
@@ -153,8 +152,8 @@ cdef int _staple(void* ssl, void* unused) noexcept nogil:
 
 # --- the client's certificate ----------------------------------------------------------------------------------
 
-cdef int _judge_client(int verified, void* store) noexcept nogil:
-    """Called for each certificate of the client's chain, from the authority down, and for each fault in it.
+cdef int hello_judge_client(int verified, void* store) noexcept nogil:
+    """What SSL_set_verify takes: called for each certificate of the client's chain, from the authority down, and for each fault in it.
 
     Contexts run at security level 0 (docs/decisions/0009-security-level.md), so strength is looked at here.
     """

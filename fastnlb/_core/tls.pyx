@@ -4,6 +4,7 @@
 from .counters cimport N_TLS_OBJECTS
 from .defs cimport (FAULT_ABORTED, FAULT_IO, FAULT_MEMORY, FAULT_NONE, FAULT_RESET, FAULT_TLS, STEP_EOF, STEP_FAULT,
                     STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core, Half, Step, TlsListener, Xport)
+from .hello cimport hello_judge_client
 from .sys cimport CORE_ASSERT, ECONNRESET, EPIPE, SHUT_WR, errno, shutdown
 from .tlsapi cimport SSL_ERROR_SYSCALL, SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE, SSL_ERROR_ZERO_RETURN
 from .tlsbio cimport (bio_consumed, bio_enter_memory, bio_feed, bio_flush, bio_outgoing, bio_release_cipher,
@@ -30,6 +31,8 @@ cdef bint tls_open(Core* k, Half* half, const TlsListener* tls) noexcept nogil:
     if not bio_enter_memory(k, half):
         tls_free(k, half)
         return False
+    # By object, not by context: a front may have been given to another listener since this one was accepted.
+    k.tls.SSL_set_verify(ssl, tls.verify_mode, hello_judge_client)
     if tls.options:
         k.tls.SSL_set_options(ssl, tls.options)
     k.tls.SSL_set_accept_state(ssl)

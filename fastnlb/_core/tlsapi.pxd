@@ -44,7 +44,7 @@ ctypedef int (*verify_cb)(int verified, void* store) noexcept nogil
 ctypedef long (*set_servername_cb_fn)(void* context, servername_cb callback) noexcept nogil
 ctypedef void (*set_alpn_cb_fn)(void* context, alpn_cb callback, void* argument) noexcept nogil
 ctypedef long (*set_status_cb_fn)(void* context, status_cb callback) noexcept nogil
-ctypedef void (*set_verify_fn)(void* context, int mode, verify_cb callback) noexcept nogil
+ctypedef void (*set_verify_fn)(void* ssl, int mode, verify_cb callback) noexcept nogil
 
 cdef struct x509_algor:        # X509_ALGOR, of which only the first member is read
     const void* algorithm
@@ -80,7 +80,7 @@ cdef struct TlsApi:
     set_servername_cb_fn SSL_CTX_set_tlsext_servername_callback
     set_alpn_cb_fn SSL_CTX_set_alpn_select_cb
     set_status_cb_fn SSL_CTX_set_tlsext_status_cb
-    set_verify_fn SSL_CTX_set_verify
+    set_verify_fn SSL_set_verify
     get_fn X509_STORE_CTX_get_current_cert
     int_of_fn X509_STORE_CTX_get_error_depth
     store_set_error_fn X509_STORE_CTX_set_error

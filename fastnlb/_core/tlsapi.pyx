@@ -34,7 +34,7 @@ cdef int tlsapi_bind(TlsApi* api, addresses) except -1:
     api.SSL_CTX_set_tlsext_servername_callback = <set_servername_cb_fn> <size_t> addresses["SSL_CTX_set_tlsext_servername_callback"]
     api.SSL_CTX_set_alpn_select_cb = <set_alpn_cb_fn> <size_t> addresses["SSL_CTX_set_alpn_select_cb"]
     api.SSL_CTX_set_tlsext_status_cb = <set_status_cb_fn> <size_t> addresses["SSL_CTX_set_tlsext_status_cb"]
-    api.SSL_CTX_set_verify = <set_verify_fn> <size_t> addresses["SSL_CTX_set_verify"]
+    api.SSL_set_verify = <set_verify_fn> <size_t> addresses["SSL_set_verify"]
     api.X509_STORE_CTX_get_current_cert = <get_fn> <size_t> addresses["X509_STORE_CTX_get_current_cert"]
     api.X509_STORE_CTX_get_error_depth = <int_of_fn> <size_t> addresses["X509_STORE_CTX_get_error_depth"]
     api.X509_STORE_CTX_set_error = <store_set_error_fn> <size_t> addresses["X509_STORE_CTX_set_error"]

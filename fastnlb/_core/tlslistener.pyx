@@ -24,12 +24,12 @@ cdef TlsListener* tls_listener_build(const TlsApi* api, tuple fields) except NUL
     if tls == NULL:
         raise MemoryError()
     try:
-        front, verify_mode, tls.options, tls.strict_sni, alpn, tls.alpn_strict, identities, names = fields
+        front, tls.verify_mode, tls.options, tls.strict_sni, alpn, tls.alpn_strict, identities, names = fields
         tls.front = <void*> <size_t> front
         _take_protocols(tls, alpn)
         _build_identities(api, tls, identities)
         _build_names(tls, names)
-        hello_install_front(api, tls.front, verify_mode)
+        hello_install_front(api, tls.front)
     except BaseException:
         tls_listener_free(tls)
         raise

@@ -17,7 +17,7 @@ from fastnlb.config.errors import ConfigError, quote, suggest
 from fastnlb.config.load import own_policies
 from fastnlb.model import DEFAULT_SECURITY_POLICY, SecurityPolicy
 from fastnlb.tls.available import missing_ciphers
-from fastnlb.tls.policies import SYSTEM
+from fastnlb.tls.policies import DEFAULT_GROUPS, SYSTEM
 
 _REFUSED = 1
 _CONFIG = click.option("-c", "--config", type=click.Path(path_type=Path), help="With the policies of this file.")
@@ -78,7 +78,7 @@ def _as_data(policy: SecurityPolicy) -> dict[str, object]:
         "name": policy.name,
         "tls_versions": policy.tls_versions,
         "ciphers": policy.ciphers,
-        "groups": policy.groups,
+        "groups": policy.groups or DEFAULT_GROUPS,
         "system": policy.name in SYSTEM,
         "default": policy.name == DEFAULT_SECURITY_POLICY,
         "ciphers_not_available": missing_ciphers(policy),
@@ -88,7 +88,7 @@ def _as_data(policy: SecurityPolicy) -> dict[str, object]:
 def _row(policy: SecurityPolicy) -> tuple[str, ...]:
     missing = len(missing_ciphers(policy))
     ciphers = f"{len(policy.ciphers)}, {missing} not available" if missing else str(len(policy.ciphers))
-    return policy.name, " ".join(policy.tls_versions), ciphers, _groups(policy), _origin(policy)
+    return policy.name, " ".join(policy.tls_versions), ciphers, " ".join(policy.groups) or "default", _origin(policy)
 
 
 def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
@@ -101,15 +101,11 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
 def _page(policy: SecurityPolicy) -> Iterator[str]:
     yield f"name          {policy.name} ({_origin(policy)})"
     yield f"TLS versions  {' '.join(policy.tls_versions)}"
-    yield f"groups        {_groups(policy)}"
+    yield f"groups        {' '.join(policy.groups or DEFAULT_GROUPS)}"
     missing = missing_ciphers(policy)
     for position, cipher in enumerate(policy.ciphers):
         heading = "ciphers" if position == 0 else ""
         yield f"{heading:14}{cipher}{' (not available)' if cipher in missing else ''}"
-
-
-def _groups(policy: SecurityPolicy) -> str:
-    return " ".join(policy.groups) or "of the TLS library"
 
 
 def _origin(policy: SecurityPolicy) -> str:

@@ -4,49 +4,56 @@ A listener keeps its front, and so its clients their sessions, for as long as wh
 the security policy, the authorities, their CRL or the mode of client authentication changes it takes another, and
 an epoch that was never used before: no session crosses from one to the other, nor from a listener to another.
 
-Pure bookkeeping.  `assign` decides nothing; `adopt` does, once all workers have agreed.
+A front that is given up rests before another listener may take it: connections accepted before the change may still
+be silent, and begin their handshake with it.
+
+Bookkeeping only.  `assign` decides nothing; `adopt` does, once all workers have agreed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable
 
 from fastnlb.model import CaCertificate, Front, Listener, SecurityPolicy, Snapshot
 
 Border = tuple[str, SecurityPolicy | None, CaCertificate | None, str]
 
 
-class Fronts:
-    """`size` fronts; when all are taken, a listener gets one without a number."""
+REST_SECONDS = 600.0
+"""Twice the longest handshake_timeout."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._idle = dict.fromkeys(range(size))  # in the order to take them: the longest out of use first
+
+class Fronts:
+    """`size` fronts; when all are taken or at rest, a listener gets one without a number."""
+
+    def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._given_up = dict.fromkeys(range(size), float("-inf"))  # number -> when; the longest ago first
         self._epoch = 0
         self._held: dict[str, tuple[Border, Front]] = {}
 
     def assign(self, snapshot: Snapshot) -> dict[str, Front]:
         """The front of every TLS listener of `snapshot`, if it were to be served."""
         borders = _borders(snapshot)
-        kept = {name: front for name, (border, front) in self._held.items() if borders.get(name) == border}
-        numbers = iter(self._idle)
+        fronts = {name: front for name, (border, front) in self._held.items() if borders.get(name) == border}
+        limit = self._clock() - REST_SECONDS
+        rested = iter([number for number, when in self._given_up.items() if when <= limit])
         for name in borders:
-            if name not in kept:
+            if name not in fronts:
                 self._epoch += 1
-                kept[name] = Front(next(numbers, -1), self._epoch)
-        return kept
+                fronts[name] = Front(next(rested, -1), self._epoch)
+        return fronts
 
     def adopt(self, snapshot: Snapshot, fronts: dict[str, Front]) -> None:
         """`snapshot` is served with these fronts from now on."""
-        before = [front.number for _, front in self._held.values()]
-        borders = _borders(snapshot)
-        self._held = {name: (borders[name], front) for name, front in fronts.items()}
+        borders, now = _borders(snapshot), self._clock()
+        before = {front.number for _, front in self._held.values()}
         taken = {front.number for front in fronts.values()}
-        self._idle = dict.fromkeys(_without(taken, [*self._idle, *before]))
-
-
-def _without(taken: set[int], numbers: Iterable[int]) -> list[int]:
-    return [number for number in numbers if number >= 0 and number not in taken]
+        for number in taken:
+            self._given_up.pop(number, None)
+        self._given_up.update((number, now) for number in sorted(before - taken) if number >= 0)
+        self._held = {name: (borders[name], front) for name, front in fronts.items()}
 
 
 def _borders(snapshot: Snapshot) -> dict[str, Border]:

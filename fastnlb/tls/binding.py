@@ -43,7 +43,7 @@ FUNCTIONS = (
     "SSL_CTX_set_tlsext_servername_callback",
     "SSL_CTX_set_alpn_select_cb",
     "SSL_CTX_set_tlsext_status_cb",
-    "SSL_CTX_set_verify",
+    "SSL_set_verify",
     "X509_STORE_CTX_get_current_cert",
     "X509_STORE_CTX_get_error_depth",
     "X509_STORE_CTX_set_error",

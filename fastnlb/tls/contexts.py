@@ -17,6 +17,7 @@ from OpenSSL import SSL, crypto
 
 from fastnlb.model import REQUIRED, CaCertificate, Certificate, SecurityPolicy
 from fastnlb.tls import binding
+from fastnlb.tls.policies import DEFAULT_GROUPS
 
 VERSIONS = {
     "TLSv1.0": SSL.TLS1_VERSION,
@@ -52,9 +53,6 @@ SIGNATURE_ALGORITHMS = (
     "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512"
 )
 """No SHA-1: contexts run at security level 0, where the library would take it."""
-
-DEFAULT_GROUPS = ("X25519MLKEM768", "X25519", "P-256", "X448", "P-384", "P-521")
-"""No finite-field groups: they cost the server far more than the client."""
 
 SESSION_SECONDS = 7200
 SESSION_ID_BYTES = 32

@@ -52,6 +52,9 @@ GROUPS = (
     "P-521",
 )
 
+DEFAULT_GROUPS = ("X25519MLKEM768", "X25519", "P-256", "X448", "P-384", "P-521")
+"""Of a policy that names none.  No finite-field ones: they cost the server far more than the client."""
+
 CIPHERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "TLSv1.0": _ECDHE_SHA1 + _RSA_SHA1,

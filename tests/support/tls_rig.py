@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from fastnlb.master.fronts import Fronts
+from fastnlb.master.fronts import REST_SECONDS, Fronts
 from fastnlb.model import (
     TCPSSL,
     CaCertificate,
@@ -78,14 +78,20 @@ class TlsRig(Rig):
         pool: int = POOL,
         **listener: Any,
     ) -> None:
+        self._now = 0.0
         self.pool = beside.pool if beside else make_fronts(pool)
-        self.fronts = beside.fronts if beside else Fronts(pool)
+        self.fronts = beside.fronts if beside else Fronts(pool, self._later)
         self._servers = servers
         self._contexts = Contexts(self.pool)
         self._generation = 1
         self._certificates, self._options = certificates, listener
         compiled = self._compile()
         super().__init__(servers, tls=compiled.listeners[0][1][1])
+
+    def _later(self) -> float:
+        """A clock on which every change comes long after the one before it."""
+        self._now += 2 * REST_SECONDS
+        return self._now
 
     def _compile(self) -> Compiled:
         snapshot = tls_snapshot(self._servers, self._certificates, **self._options)

@@ -34,7 +34,7 @@ def test_the_list_has_the_system_policies(file: str) -> None:
     heading, *rows = result.output.splitlines()
     assert heading.split() == ["NAME", "TLS", "VERSIONS", "CIPHERS", "GROUPS", "ORIGIN"]
     assert [row.split()[0] for row in rows] == list(SYSTEM)
-    assert "TLSv1.0 TLSv1.1 TLSv1.2  19, 1 not available  of the TLS library  system" in rows[0]
+    assert "TLSv1.0 TLSv1.1 TLSv1.2  19, 1 not available  default  system" in rows[0]
     assert rows[-1].endswith("  system, the default")
     assert result.exit_code == 0
 
@@ -56,7 +56,7 @@ def test_one_policy_in_the_order_of_the_server() -> None:
     assert lines[:4] == [
         "name          tls_cipher_policy_1_0 (system)",
         "TLS versions  TLSv1.0 TLSv1.1 TLSv1.2",
-        "groups        of the TLS library",
+        "groups        X25519MLKEM768 X25519 P-256 X448 P-384 P-521",
         "ciphers       ECDHE-ECDSA-AES128-GCM-SHA256",
     ]
     assert lines[-2:] == ["              AES256-SHA", "              DES-CBC3-SHA (not available)"]
