@@ -173,6 +173,17 @@ def test_it_is_switched_on_and_off_in_place(tls_rig, served, staff, version):
     assert say_hello(one.tls_client(version)) == b"hello"
 
 
+def test_who_connected_before_it_was_switched_off_is_still_asked(tls_rig, served, staff, version):
+    """Also when the ticket keys that the connection began with belong to settings without it by now."""
+    one = tls_rig(served, authority=authority(staff), pool=1)
+    silent = one.tls_client(version)
+    one.wait_for(connections=1)
+    one.change(authority=None)
+    one.change(security_policy="tls_cipher_policy_1_2")
+    silent.refused()
+    assert one.counters()["connects"] == 0
+
+
 def test_the_authorities_are_asked_of_every_name(tls_rig, staff, version):
     root = Issued.root()
     certificates = [certificate(name, root.issue(name)) for name in ("localhost", "www.example.com")]
