@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 from fastnlb.config.errors import Report, Where, quote
 from fastnlb.config.material import KEPT, Material
@@ -92,19 +91,28 @@ def _listed(use: _Use, material: Material) -> Iterator[tuple[Where, Certificate]
 
 def _warn_of_versions(listed: list[tuple[Where, Certificate]], policy: SecurityPolicy, report: Report) -> None:
     """A version in which neither this certificate nor one of another type for the same names can be served."""
+    versions = {key_type: serving_versions(policy, key_type) for key_type in KEY_TYPES}
     for place, certificate in listed:
-        alike = [other for _, other in listed if set(certificate.names) <= set(other.names)]
-        served = {version for other in alike for version in serving_versions(policy, other.key_type)}
+        if len(versions[certificate.key_type]) == len(policy.tls_versions) or report.spoiled(place):
+            continue
+        alike = {other.key_type for _, other in listed if set(certificate.names) <= set(other.names)}
+        served = {version for key_type in alike for version in versions[key_type]}
         missing = [version for version in policy.tls_versions if version not in served]
-        if missing and not report.spoiled(place):
+        if missing:
             held = f"the key of {quote(certificate.name)} is {certificate.key_type}, and {policy.name} has no cipher"
             report.warning(place, f"{held} for it in {', '.join(missing)}: clients of that version will be refused")
 
 
 def _warn_of_shared_names(listed: list[tuple[Where, Certificate]], report: Report) -> None:
-    for (_, first), (place, second) in combinations(listed, 2):
-        shared = [name for name in second.names if name in first.names]
-        if shared and first.key_type == second.key_type and first.name != second.name:
-            names = ", ".join(shared[:_LISTED_NAMES]) + (", ..." if len(shared) > _LISTED_NAMES else "")
-            both = f"{quote(first.name)} and {quote(second.name)} are both {first.key_type} certificates for {names}"
-            report.warning(place, f"{both}: the first listed, {quote(first.name)}, wins")
+    """One warning for each certificate that takes names from a later one."""
+    winners: dict[tuple[str, str], Certificate] = {}
+    for place, second in listed:
+        shared: dict[str, list[str]] = {}
+        for name in second.names:
+            first = winners.setdefault((second.key_type, name), second)
+            if first.name != second.name:
+                shared.setdefault(first.name, []).append(name)
+        for winner, lost in shared.items():
+            names = ", ".join(lost[:_LISTED_NAMES]) + (", ..." if len(lost) > _LISTED_NAMES else "")
+            both = f"{quote(winner)} and {quote(second.name)} are both {second.key_type} certificates for {names}"
+            report.warning(place, f"{both}: the first listed, {quote(winner)}, wins")

@@ -34,10 +34,9 @@ class _Names:
 
     def missing(self, kind: str, name: str) -> str | None:
         """The sentence that says there is no `name`, or None if there is one."""
-        known = sorted(self.by_kind[kind])
-        if name in known:
+        if name in self.by_kind[kind]:
             return None
-        noun = _NOUNS[kind]
+        noun, known = _NOUNS[kind], sorted(self.by_kind[kind])
         hint = suggest(name, known) or _list_names(known)
         return f"there is no {noun} {quote(name)}{hint}"
 

@@ -80,15 +80,16 @@ def _refuse_tls_settings(listener: ListenerBlock, where: Where, report: Report) 
 
 def _check_additional(listener: ListenerBlock, where: Where, report: Report) -> None:
     """A certificate listed twice is a slip of the pen: most likely another one was meant."""
-    names = listener.additional_certificates
-    for index, name in enumerate(names):
+    first: dict[str, int] = {}
+    for index, name in enumerate(listener.additional_certificates):
         place = (*where, "additional_certificates", index)
+        listed = first.setdefault(name, index)
         if report.spoiled(place):
             continue
         if name == listener.certificate:
             report.error(place, f"{quote(name)} is the listener's certificate already: remove it here")
-        elif name in names[:index]:
-            note = report.line_note((*place[:-1], names.index(name)))
+        elif listed != index:
+            note = report.line_note((*place[:-1], listed))
             report.error(place, f"{quote(name)} is in the list already{note}: name it once")
 
 

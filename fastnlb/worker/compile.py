@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What `Engine.prepare` takes.  `holds` must outlive the generation; `numbers` go to the counter page with it."""
+    """What `Engine.prepare` takes, once `Contexts.configure` has had the fronts.
+
+    `holds` must outlive the generation; `numbers` go to the counter page with it.
+    """
 
     listeners: list[tuple[str, ListenerFields]]
     groups: list[GroupFields]
+    fronts: list[tuple[str, Front, Security]]
     holds: list[object]
     numbers: dict[str, int]
 
@@ -40,7 +44,10 @@ class _Names:
 
 
 def compile_offer(offer: Offer, contexts: Contexts) -> Compiled:
-    """Raises fastnlb.tls.contexts.ContextError when the TLS library refuses a certificate, authority or policy."""
+    """Changes nothing that connections use: for any one thread.
+
+    Raises fastnlb.tls.contexts.ContextError when the TLS library refuses a certificate, authority or policy.
+    """
     snapshot = offer.snapshot
     names = _Names(
         {group.name: index for index, group in enumerate(snapshot.server_groups)},
@@ -48,17 +55,20 @@ def compile_offer(offer: Offer, contexts: Contexts) -> Compiled:
         {authority.name: authority for authority in snapshot.ca_certificates},
         {**SYSTEM, **{policy.name: policy for policy in snapshot.security_policies}},
     )
+    fronts: list[tuple[str, Front, Security]] = []
     holds: list[object] = []
     listeners: list[tuple[str, ListenerFields]] = []
     served: dict[str, Certificate] = {}
     for listener in snapshot.active_listeners():
         tls = None
         if listener.terminates_tls:
-            tls = _tls_fields(listener, names, offer.fronts[listener.name], contexts, holds)
+            security = contexts.intern(_security(listener, names))
+            fronts.append((listener.name, offer.fronts[listener.name], security))
+            tls = _tls_fields(listener, names, fronts[-1], contexts, holds)
             served.update((name, names.certificates[name]) for name in _certificate_names(listener))
         listeners.append((listener.name, _listener_fields(listener, names, tls)))
     groups = [_group_fields(group) for group in snapshot.server_groups]
-    return Compiled(listeners, groups, holds, _numbers(served))
+    return Compiled(listeners, groups, fronts, holds, _numbers(served))
 
 
 def _certificate_names(listener: Listener) -> tuple[str, ...]:
@@ -77,10 +87,13 @@ def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None) -
 
 
 def _tls_fields(
-    listener: Listener, names: _Names, front: Front, contexts: Contexts, holds: list[object]
+    listener: Listener,
+    names: _Names,
+    front: tuple[str, Front, Security],
+    contexts: Contexts,
+    holds: list[object],
 ) -> TlsFields:
-    security = contexts.intern(_security(listener, names))
-    context = contexts.front(listener.name, front, security)
+    context, security = contexts.front(*front), front[-1]
     chosen = choose(*(names.certificates[name] for name in _certificate_names(listener)))
     identities = [(each, contexts.inner(each, security)) for each in chosen.sets]
     holds.append(context)

@@ -2,12 +2,13 @@
 
 So a change parses only what it changed: a certificate that stays, under settings that stay, keeps its context.
 Fronts come from a pool that was made before the fork; which one a listener has is the master's to say.
+All methods are for one thread, whichever it is, but for `configure`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from OpenSSL import SSL, crypto
@@ -41,7 +42,7 @@ class Contexts:
         self._pool = fronts
         self._configured: dict[int, int] = {}
         self._own_fronts: dict[tuple[str, int], SSL.Context] = {}
-        self._inner: dict[tuple[_Material, Security], Inner] = {}
+        self._inner: dict[Security, dict[_Material, Inner]] = {}  # the hash of a CRL is not worth asking for twice
         self._stores: dict[CaCertificate, crypto.X509Store] = {}
         self._securities: dict[Security, Security] = {}
         self._in_use: dict[int, list[object]] = {}
@@ -51,14 +52,23 @@ class Contexts:
         return self._securities.setdefault(security, security)
 
     def front(self, listener: str, front: Front, security: Security) -> SSL.Context:
-        """The context of a listener's connections; configured when this worker meets it for the first time."""
-        if front.number >= len(self._pool) or front.number < 0:
+        """The context of a listener's connections, which `configure` makes ready."""
+        if not self._in_pool(front):
             return self._own_front(listener, front, security)
-        context = self._pool[front.number]
-        if self._configured.get(front.number) != front.epoch:
-            configure_front(context, security, session_id(listener, front, security))
-            self._configured[front.number] = front.epoch
-        return context
+        return self._pool[front.number]
+
+    def configure(self, fronts: Iterable[tuple[str, Front, Security]]) -> None:
+        """Gives the fronts that this worker meets for the first time their settings.
+
+        On the thread of the event loop, always: an old connection may still be using the front.
+        """
+        for listener, front, security in fronts:
+            if self._in_pool(front) and self._configured.get(front.number) != front.epoch:
+                configure_front(self._pool[front.number], security, session_id(listener, front, security))
+                self._configured[front.number] = front.epoch
+
+    def _in_pool(self, front: Front) -> bool:
+        return 0 <= front.number < len(self._pool)
 
     def _own_front(self, listener: str, front: Front, security: Security) -> SSL.Context:
         """The pool was too small: sessions of this listener resume in this worker only."""
@@ -71,10 +81,11 @@ class Contexts:
 
     def inner(self, certificates: Sequence[Certificate], security: Security) -> Inner:
         material = tuple((certificate.chain_pem, certificate.key_pem) for certificate in certificates)
-        key = (material, security)
-        if key not in self._inner:
-            self._inner[key] = self._build(certificates, security)
-        return self._inner[key]
+        made = self._inner.setdefault(security, {})
+        inner = made.get(material)
+        if inner is None:
+            inner = made[material] = self._build(certificates, security)
+        return inner
 
     def _build(self, certificates: Sequence[Certificate], security: Security) -> Inner:
         store = None
@@ -98,11 +109,15 @@ class Contexts:
             return
         self._in_use = {number: used for number, used in self._in_use.items() if number in generations}
         wanted = {id(thing) for used in self._in_use.values() for thing in used}
-        self._inner = {key: inner for key, inner in self._inner.items() if id(inner) in wanted}
+        self._inner = {security: kept for security, made in self._inner.items() if (kept := _only(made, wanted))}
         self._own_fronts = {key: front for key, front in self._own_fronts.items() if id(front) in wanted}
-        self._securities = {security: security for _, security in self._inner}
+        self._securities = {security: security for security in self._inner}
         authorities = {security.authority for security in self._securities}
         self._stores = {key: store for key, store in self._stores.items() if key in authorities}
+
+
+def _only(made: dict[_Material, Inner], wanted: set[int]) -> dict[_Material, Inner]:
+    return {material: inner for material, inner in made.items() if id(inner) in wanted}
 
 
 def session_id(listener: str, front: Front, security: Security) -> bytes:

@@ -1,9 +1,9 @@
 """The life of a worker: run the Engine, and between two runs do what the master says.
 
-The Engine comes back only for a control frame, a notice or the end of a drain; nothing here is called per
-connection.  Signals are the master's business: a worker that left on its own would leave its row of listening
-sockets without an acceptor.  The end of the channel means that the master is gone: the worker then serves what it
-has and leaves, so that no orphan lives for ever.
+The Engine comes back only for a control frame, the end of a build, a notice or the end of a drain; nothing here is
+called per connection.  Signals are the master's business: a worker that left on its own would leave its row of
+listening sockets without an acceptor.  The end of the channel means that the master is gone: the worker then serves
+what it has and leaves, so that no orphan lives for ever.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from OpenSSL import SSL
 
 from fastnlb._core.defs import Notice, StopReason
 from fastnlb._core.engine import Engine
-from fastnlb.channel import ChannelClosed, ChannelError, Frame, decode_offer, read_payload
+from fastnlb.channel import ChannelClosed, ChannelError, Frame
 from fastnlb.master.process import WORKER_DONE, WORKER_REFUSED, Seat
 from fastnlb.stats.page import Page
 from fastnlb.tls.binding import BindingError
 from fastnlb.tls.contexts import ContextError
 from fastnlb.worker.boot import boot, fit_descriptor_limit
-from fastnlb.worker.compile import Compiled, compile_offer
+from fastnlb.worker.builder import Builder
+from fastnlb.worker.compile import Compiled
 from fastnlb.worker.contexts import Contexts
 
 ORPHAN_DRAIN_SECONDS = 30.0
@@ -54,6 +56,8 @@ class Worker:
         self._channel = seat.channel
         self._engine = engine
         self._contexts = Contexts(fronts)
+        self._builder = Builder(self._contexts)
+        self._building: tuple[int, Future[Compiled]] | None = None
         self._compiled: Compiled | None = None
         self._sockets: dict[str, int] = {}
         self._prepared: int | None = None
@@ -71,11 +75,13 @@ class Worker:
 
     def serve(self) -> int:
         self._engine.watch(self._channel.fileno())
+        self._engine.watch(self._builder.fileno())
         self._say("booted")
         while not self._stopping:
             reason = self._engine.run()
             if reason == StopReason.STOP_WATCH:
                 self._receive()
+                self._take_built()
             elif reason == StopReason.STOP_NOTICE:
                 self._pass_on_notice()
             elif reason == StopReason.STOP_DRAINED:
@@ -83,7 +89,7 @@ class Worker:
                 return WORKER_DONE
             else:
                 raise OSError("the event loop cannot poll its descriptors")
-            self._contexts.keep_only(self._engine.generations() | {self._prepared or 0})
+            self._builder.keep_only(self._engine.generations() | self._coming())
         return WORKER_DONE
 
     # --- frames ------------------------------------------------------------------------------------------------
@@ -109,8 +115,16 @@ class Worker:
 
     def _on_prepare(self, frame: Frame) -> None:
         generation = frame.fields["generation"]
+        self._building = generation, self._builder.build(generation, frame.fds[0])
+
+    def _take_built(self) -> None:
+        """After the frames: what has been rolled back meanwhile is nobody's any more."""
+        self._builder.hush()
+        if self._building is None or not self._building[1].done():
+            return
+        (generation, built), self._building = self._building, None
         try:
-            self._prepare(generation, frame)
+            self._prepare(generation, built.result())
         except (ContextError, ValueError, OSError, MemoryError) as error:
             self._close_sockets()
             self._say("refused", generation=generation, message=str(error) or type(error).__name__)
@@ -118,13 +132,15 @@ class Worker:
             self._prepared = generation
             self._say("prepared", generation=generation)
 
-    def _prepare(self, generation: int, frame: Frame) -> None:
-        with contextlib.closing(frame):
-            offer = decode_offer(read_payload(frame.fds[0]))
-        compiled = self._compiled = compile_offer(offer, self._contexts)
-        self._contexts.hold(generation, compiled.holds)
+    def _prepare(self, generation: int, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self._contexts.configure(compiled.fronts)
         self._engine.prepare(generation, compiled.listeners, compiled.groups, self._sockets)
         self._sockets = {}
+
+    def _coming(self) -> set[int]:
+        """The generation that is being built or waits for its commit."""
+        return {self._building[0]} if self._building is not None else {self._prepared or 0}
 
     def _on_commit(self, frame: Frame) -> None:
         self._engine.commit()
@@ -136,7 +152,7 @@ class Worker:
 
     def _on_rollback(self, frame: Frame) -> None:
         self._engine.rollback()
-        self._prepared = None
+        self._prepared = self._building = None
         self._close_sockets()
 
     def _on_drain(self, frame: Frame) -> None:

@@ -99,6 +99,7 @@ class TlsRig(Rig):
         self.fronts.adopt(snapshot, fronts)
         compiled = compile_offer(Offer(snapshot, fronts), self._contexts)
         self._contexts.hold(self._generation, compiled.holds)
+        self._contexts.configure(compiled.fronts)
         return compiled
 
     def change(self, certificates: Sequence[Certificate] | None = None, **listener: Any) -> None:
