@@ -1,8 +1,9 @@
 # How a connection is counted: its handshake, and its end in exactly one closed_* number.
 
-from .counters cimport (N_CLIENT_CERTIFICATES_MISSING, N_CLOSED_CLEAN, N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_REFUSED,
-                        N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES,
-                        N_HANDSHAKES_FAILED, N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
+from .counters cimport (N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERTIFICATES_VERIFIED, N_CLOSED_CLEAN,
+                        N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_REFUSED, N_CLOSED_RESET,
+                        N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES, N_HANDSHAKES_FAILED,
+                        N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
 from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT,
                     FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core)
 
@@ -19,6 +20,8 @@ cdef inline void account_handshake(Core* k, Conn* c) noexcept nogil:
         k.count[<int> N_HANDSHAKES_TLS12] += 1
     if k.tls.SSL_session_reused(c.client.ssl):
         k.count[<int> N_HANDSHAKES_RESUMED] += 1
+    if c.authenticated:
+        k.count[<int> N_CLIENT_CERTIFICATES_VERIFIED] += 1
 
 cdef inline void account_handshake_failed(Core* k, Conn* c) noexcept nogil:
     """Either side refused the handshake."""

@@ -145,14 +145,19 @@ cdef struct Identity:      # what a client may be shown: certificates of differe
 
 cdef enum:
     ALPN_BYTES = 64        # of the protocols of a policy, each after its length
+    SESSION_ID_BYTES = 32
 
 cdef struct TlsListener:   # how a listener terminates TLS
-    void* front            # borrowed likewise: SSL_CTX* with the listener's ticket keys; SSL objects are made from it
+    void* front            # borrowed: SSL_CTX* with the listener's ticket keys, kept by the worker as long as the table
+                           # lives; SSL objects are made from it
     int verify_mode        # of each SSL object, as SSL_set_verify takes it; 0 = no client certificate is asked for
     uint64_t options       # SSL_OP_* for each SSL object besides those of the context
     Identity* identities   # owned; the first is the default
     uint32_t identity_count
     NameIndex names        # host name -> index into identities
+    uint8_t[SESSION_ID_BYTES] session_id    # sessions are resumed under an equal one only
+    uint64_t session_ms    # how long one stays in use; 0 = for as long as the front
+    uint64_t session_turn  # the how-manieth of these times the id was last made for
     uint8_t strict_sni     # refuse a client that asks for no name we have
     uint8_t alpn_strict    # refuse a client that offers no protocol we have
     uint8_t alpn_length
@@ -186,6 +191,7 @@ cdef struct Conn:
     uint8_t fault          # Fault: why the connection ended
     uint8_t queue          # QueueName it waits in
     uint8_t attempts       # servers tried so far, at most 255
+    uint8_t authenticated  # the client has shown a certificate that verified, in this very handshake
     uint32_t server        # index in its group
     uint32_t identity      # index in listener.tls.identities, once the ClientHello has chosen
     uint32_t drain_wait_ms

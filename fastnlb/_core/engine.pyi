@@ -6,7 +6,8 @@ DEBUG_BUILD: bool
 
 # What tlslistener.pyx and table.pyx document field by field.
 Staples = list[tuple[int, bytes, int]]
-TlsFields = tuple[int, int, int, bool, bytes, bool, list[tuple[int, Staples]], list[tuple[bytes, int]]]
+Identities = list[tuple[int, Staples]]
+TlsFields = tuple[int, bytes, int, int, int, bool, bytes, bool, Identities, list[tuple[bytes, int]]]
 ListenerFields = tuple[int, TlsFields | None, int, int, int]
 GroupFields = tuple[list[tuple[str, int]], list[int]]
 

@@ -1,4 +1,5 @@
-# What a ClientHello decides: the certificate by server name, the protocol by ALPN, the OCSP response to staple.
+# What the TLS library asks during a handshake: which certificate for this server name, which protocol (ALPN), which
+# OCSP response, and whether the client's certificate will do.
 #
 # The TLS library calls these functions from inside SSL_do_handshake, so the connection that is being advanced is a
 # plain thread-local variable, set by hello_enter and cleared by hello_leave.  They read the Table the connection was

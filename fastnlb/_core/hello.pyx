@@ -6,9 +6,9 @@ from libc.string cimport memcmp, memcpy, strlen
 from libc.time cimport time
 
 from .clientcert cimport clientcert_is_weak
-from .counters cimport (N_CLIENT_CERTIFICATES_REFUSED, N_CLIENT_CERTIFICATES_VERIFIED, N_CLIENT_CERTIFICATES_WEAK,
-                        N_REFUSED_ALPN, N_REFUSED_NAME, N_STAPLES_EXPIRED, N_STAPLES_SENT)
-from .defs cimport Conn, Core, Identity, Staple, TlsListener
+from .counters cimport (N_CLIENT_CERTIFICATES_REFUSED, N_CLIENT_CERTIFICATES_WEAK, N_REFUSED_ALPN, N_REFUSED_NAME,
+                        N_STAPLES_EXPIRED, N_STAPLES_SENT)
+from .defs cimport SESSION_ID_BYTES, Conn, Core, Identity, Staple, TlsListener
 from .names cimport NAME_UNKNOWN, names_find
 from .tlsapi cimport TlsApi
 
@@ -16,9 +16,11 @@ cdef extern from *:
     """
     static _Thread_local void *hello_core;
     static _Thread_local void *hello_conn;
+    static _Thread_local int hello_judged;
     """
     void* hello_core
     void* hello_conn
+    int hello_judged
 
 cdef enum:                     # ssl.h, tls1.h
     TLSEXT_NAMETYPE_host_name = 0
@@ -30,9 +32,10 @@ cdef enum:                     # ssl.h, tls1.h
 
 
 cdef void hello_enter(Core* k, Conn* c) noexcept nogil:
-    global hello_core, hello_conn
+    global hello_core, hello_conn, hello_judged
     hello_core = k
     hello_conn = c
+    hello_judged = 0
 
 
 cdef void hello_leave() noexcept nogil:
@@ -75,9 +78,13 @@ cdef int _choose_identity(void* ssl, int* alert, void* unused) noexcept nogil:
             return SSL_TLSEXT_ERR_ALERT_FATAL
         number = 0
     c.identity = number
-    if k.tls.SSL_set_SSL_CTX(ssl, tls.identities[number].context) == NULL:
-        return SSL_TLSEXT_ERR_ALERT_FATAL
-    return SSL_TLSEXT_ERR_OK
+    return _switch(k, tls, ssl, tls.identities[number].context)
+
+
+cdef int _switch(Core* k, const TlsListener* tls, void* ssl, void* context) noexcept nogil:
+    """The library takes the context's session id over, and asks for it once more after a HelloRetryRequest."""
+    k.tls.SSL_CTX_set_session_id_context(context, tls.session_id, SESSION_ID_BYTES)
+    return SSL_TLSEXT_ERR_OK if k.tls.SSL_set_SSL_CTX(ssl, context) != NULL else SSL_TLSEXT_ERR_ALERT_FATAL
 
 
 # --- ALPN ------------------------------------------------------------------------------------------------------
@@ -153,20 +160,22 @@ cdef int _staple(void* ssl, void* unused) noexcept nogil:
 # --- the client's certificate ----------------------------------------------------------------------------------
 
 cdef int hello_judge_client(int verified, void* store) noexcept nogil:
-    """What SSL_set_verify takes: called for each certificate of the client's chain, from the authority down, and for each fault in it.
-
-    Contexts run at security level 0 (docs/decisions/0009-security-level.md), so strength is looked at here.
+    """What SSL_set_verify takes: called for each certificate of the client's chain, from the authority down, and for
+    each fault in it; all of that within one step of the handshake.
     """
+    global hello_judged
     cdef Core* k = <Core*> hello_core
-    if k == NULL:
+    cdef Conn* c = <Conn*> hello_conn
+    cdef bint anchor = hello_judged == 0
+    if c == NULL:
         return 0
     if not verified:
         k.count[<int> N_CLIENT_CERTIFICATES_REFUSED] += 1
         return 0
-    if clientcert_is_weak(&k.tls, store):
+    hello_judged += 1
+    if clientcert_is_weak(&k.tls, store, anchor):
         k.count[<int> N_CLIENT_CERTIFICATES_REFUSED] += 1
         k.count[<int> N_CLIENT_CERTIFICATES_WEAK] += 1
         return 0
-    if k.tls.X509_STORE_CTX_get_error_depth(store) == 0:
-        k.count[<int> N_CLIENT_CERTIFICATES_VERIFIED] += 1
+    c.authenticated = k.tls.X509_STORE_CTX_get_error_depth(store) == 0
     return 1

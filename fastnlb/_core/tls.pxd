@@ -8,6 +8,6 @@
 from .defs cimport Core, Half, Step, TlsListener, Xport
 
 cdef const Xport* tls_xport() noexcept nogil
-cdef bint tls_open(Core* k, Half* half, const TlsListener* tls) noexcept nogil
+cdef bint tls_open(Core* k, Half* half, TlsListener* tls) noexcept nogil
 cdef Step tls_handshake(Core* k, Half* half) noexcept nogil
 cdef void tls_free(Core* k, Half* half) noexcept nogil

@@ -1,9 +1,12 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See tls.pxd for the contract.
 
+from libc.stdint cimport uint8_t, uint64_t
+
 from .counters cimport N_TLS_OBJECTS
-from .defs cimport (FAULT_ABORTED, FAULT_IO, FAULT_MEMORY, FAULT_NONE, FAULT_RESET, FAULT_TLS, STEP_EOF, STEP_FAULT,
-                    STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core, Half, Step, TlsListener, Xport)
+from .defs cimport (FAULT_ABORTED, FAULT_IO, FAULT_MEMORY, FAULT_NONE, FAULT_RESET, FAULT_TLS, SESSION_ID_BYTES,
+                    STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY,
+                    Core, Half, Step, TlsListener, Xport)
 from .hello cimport hello_judge_client
 from .sys cimport CORE_ASSERT, ECONNRESET, EPIPE, SHUT_WR, errno, shutdown
 from .tlsapi cimport SSL_ERROR_SYSCALL, SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE, SSL_ERROR_ZERO_RETURN
@@ -20,9 +23,12 @@ cdef enum:
 
 # --- opening and closing ---------------------------------------------------------------------------------------
 
-cdef bint tls_open(Core* k, Half* half, const TlsListener* tls) noexcept nogil:
+cdef bint tls_open(Core* k, Half* half, TlsListener* tls) noexcept nogil:
     """Give the half its SSL object, ready to accept.  False: memory is out; the half is unchanged."""
-    cdef void* ssl = k.tls.SSL_new(tls.front)
+    cdef void* ssl
+    if tls.session_ms:
+        _turn_session_id(k, tls)
+    ssl = k.tls.SSL_new(tls.front)
     if ssl == NULL:
         k.tls.ERR_clear_error()
         return False
@@ -37,6 +43,22 @@ cdef bint tls_open(Core* k, Half* half, const TlsListener* tls) noexcept nogil:
         k.tls.SSL_set_options(ssl, tls.options)
     k.tls.SSL_set_accept_state(ssl)
     return True
+
+
+cdef void _turn_session_id(Core* k, TlsListener* tls) noexcept nogil:
+    """Another id for each span of time, the same in every worker: the clock is the machine's.
+
+    A TLS 1.3 client gets a new ticket whenever it resumes; so its certificate would never be looked at again.
+    """
+    cdef uint64_t turn = k.now_ms // tls.session_ms
+    cdef uint64_t change = turn ^ tls.session_turn
+    cdef int i
+    if change == 0:
+        return
+    for i in range(8):
+        tls.session_id[i] ^= <uint8_t> (change >> (8 * i))
+    tls.session_turn = turn
+    k.tls.SSL_CTX_set_session_id_context(tls.front, tls.session_id, SESSION_ID_BYTES)
 
 
 cdef void tls_free(Core* k, Half* half) noexcept nogil:

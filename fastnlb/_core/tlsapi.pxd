@@ -45,9 +45,9 @@ ctypedef long (*set_servername_cb_fn)(void* context, servername_cb callback) noe
 ctypedef void (*set_alpn_cb_fn)(void* context, alpn_cb callback, void* argument) noexcept nogil
 ctypedef long (*set_status_cb_fn)(void* context, status_cb callback) noexcept nogil
 ctypedef void (*set_verify_fn)(void* ssl, int mode, verify_cb callback) noexcept nogil
-
-cdef struct x509_algor:        # X509_ALGOR, of which only the first member is read
-    const void* algorithm
+ctypedef int (*set_session_id_fn)(void* context, const uint8_t* data, unsigned int length) noexcept nogil
+ctypedef void (*algor_get_fn)(const void** name, int* kind, const void** parameters, const void* algor) noexcept nogil
+ctypedef const uint8_t* (*bytes_of_fn)(const void* of) noexcept nogil
 
 cdef struct TlsApi:
     ssl_new_fn SSL_new
@@ -81,6 +81,10 @@ cdef struct TlsApi:
     set_alpn_cb_fn SSL_CTX_set_alpn_select_cb
     set_status_cb_fn SSL_CTX_set_tlsext_status_cb
     set_verify_fn SSL_set_verify
+    set_session_id_fn SSL_CTX_set_session_id_context
+    algor_get_fn X509_ALGOR_get0
+    bytes_of_fn ASN1_STRING_get0_data
+    int_of_fn ASN1_STRING_length
     get_fn X509_STORE_CTX_get_current_cert
     int_of_fn X509_STORE_CTX_get_error_depth
     store_set_error_fn X509_STORE_CTX_set_error

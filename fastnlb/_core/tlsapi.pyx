@@ -47,4 +47,8 @@ cdef int tlsapi_bind(TlsApi* api, addresses) except -1:
     api.EVP_PKEY_bits = <int_of_fn> <size_t> addresses["EVP_PKEY_bits"]
     api.EVP_PKEY_free = <ssl_void_fn> <size_t> addresses["EVP_PKEY_free"]
     api.OBJ_obj2nid = <int_of_fn> <size_t> addresses["OBJ_obj2nid"]
+    api.SSL_CTX_set_session_id_context = <set_session_id_fn> <size_t> addresses["SSL_CTX_set_session_id_context"]
+    api.X509_ALGOR_get0 = <algor_get_fn> <size_t> addresses["X509_ALGOR_get0"]
+    api.ASN1_STRING_get0_data = <bytes_of_fn> <size_t> addresses["ASN1_STRING_get0_data"]
+    api.ASN1_STRING_length = <int_of_fn> <size_t> addresses["ASN1_STRING_length"]
     return 0

@@ -5,14 +5,14 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
-from .defs cimport ALPN_BYTES, Identity, Staple, TlsListener
+from .defs cimport ALPN_BYTES, SESSION_ID_BYTES, Identity, Staple, TlsListener
 from .hello cimport hello_install_front, hello_install_inner
 from .names cimport names_add, names_free, names_init
 from .tlsapi cimport TlsApi
 
 
 cdef TlsListener* tls_listener_build(const TlsApi* api, tuple fields) except NULL:
-    """fields: (SSL_CTX address of the front, verify mode, SSL_OP_* of each SSL, strict_sni, ALPN protocols in wire
+    """fields: (SSL_CTX address of the front, 32 bytes of session id, ms that it holds or 0, verify mode, SSL_OP_* of each SSL, strict_sni, ALPN protocols in wire
     form, alpn_strict, identities, names), with identities a list of (SSL_CTX address, staples), staples a list of
     (X509 address, DER bytes, Unix seconds of its end), and names a list of (lower-case name as bytes, index into
     identities).
@@ -24,8 +24,9 @@ cdef TlsListener* tls_listener_build(const TlsApi* api, tuple fields) except NUL
     if tls == NULL:
         raise MemoryError()
     try:
-        front, tls.verify_mode, tls.options, tls.strict_sni, alpn, tls.alpn_strict, identities, names = fields
+        front, session_id, tls.session_ms, tls.verify_mode, tls.options, tls.strict_sni, alpn, tls.alpn_strict, identities, names = fields
         tls.front = <void*> <size_t> front
+        _take_session_id(tls, session_id)
         _take_protocols(tls, alpn)
         _build_identities(api, tls, identities)
         _build_names(tls, names)
@@ -34,6 +35,13 @@ cdef TlsListener* tls_listener_build(const TlsApi* api, tuple fields) except NUL
         tls_listener_free(tls)
         raise
     return tls
+
+
+cdef int _take_session_id(TlsListener* tls, bytes session_id) except -1:
+    if len(session_id) != SESSION_ID_BYTES:
+        raise ValueError(f"the session id has {len(session_id)} bytes, not {<int> SESSION_ID_BYTES}")
+    memcpy(tls.session_id, <const char*> session_id, SESSION_ID_BYTES)
+    return 0
 
 
 cdef int _take_protocols(TlsListener* tls, bytes alpn) except -1:

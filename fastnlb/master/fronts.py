@@ -7,18 +7,23 @@ an epoch that was never used before: no session crosses from one to the other, n
 A front that is given up rests before another listener may take it: connections accepted before the change may still
 be silent, and begin their handshake with it.
 
+A listener that went without for want of one gets it with the next change.
+
 Bookkeeping only.  `assign` decides nothing; `adopt` does, once all workers have agreed.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
 from fastnlb.model import CaCertificate, Front, Listener, SecurityPolicy, Snapshot
 
-Border = tuple[str, SecurityPolicy | None, CaCertificate | None, str]
+Border = tuple[str, SecurityPolicy | None, CaCertificate | None, str, bool]
 
+
+log = logging.getLogger("fastnlb.master")
 
 REST_SECONDS = 600.0
 """Twice the longest handshake_timeout."""
@@ -38,11 +43,11 @@ class Fronts:
         borders = _borders(snapshot)
         fronts = {name: front for name, (border, front) in self._held.items() if borders.get(name) == border}
         limit = self._clock() - REST_SECONDS
-        rested = iter([number for number, when in self._given_up.items() if when <= limit])
+        rested = [number for number, when in self._given_up.items() if when <= limit]
         for name in borders:
-            if name not in fronts:
+            if name not in fronts or (fronts[name].number < 0 and rested):
                 self._epoch += 1
-                fronts[name] = Front(next(rested, -1), self._epoch)
+                fronts[name] = Front(rested.pop(0) if rested else -1, self._epoch)
         return fronts
 
     def adopt(self, snapshot: Snapshot, fronts: dict[str, Front]) -> None:
@@ -54,6 +59,9 @@ class Fronts:
             self._given_up.pop(number, None)
         self._given_up.update((number, now) for number in sorted(before - taken) if number >= 0)
         self._held = {name: (borders[name], front) for name, front in fronts.items()}
+        lacking = sum(front.number < 0 for front in fronts.values())
+        if lacking:
+            log.warning("%d TLS listeners have no ticket keys in common: sessions resume in one worker only", lacking)
 
 
 def _borders(snapshot: Snapshot) -> dict[str, Border]:
@@ -67,7 +75,7 @@ def _borders(snapshot: Snapshot) -> dict[str, Border]:
 
 
 def _border(listener: Listener, policies: dict[str, SecurityPolicy], authorities: dict[str, CaCertificate]) -> Border:
+    authority = authorities[listener.ca_certificate] if listener.ca_certificate is not None else None
+    mode = listener.client_certificate if authority is not None else ""
     name = listener.security_policy
-    if listener.ca_certificate is None:
-        return name, policies.get(name), None, ""
-    return name, policies.get(name), authorities[listener.ca_certificate], listener.client_certificate
+    return name, policies.get(name), authority, mode, listener.strict_sni

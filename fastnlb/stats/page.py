@@ -43,9 +43,9 @@ class Page:
         return {number.name: value for number, value in zip(NUMBERS, values, strict=True)}
 
     def total(self) -> dict[str, int]:
-        """Every number summed over the rows."""
+        """Every number over all rows: most of them summed."""
         rows = [self.row(index) for index in range(self.rows)]
-        return {number.name: sum(row[number.name] for row in rows) for number in NUMBERS}
+        return {number.name: number.over(row[number.name] for row in rows) for number in NUMBERS}
 
     def put(self, row: int, values: Mapping[str, int]) -> None:
         """Write numbers that the core does not: their one writer is the worker of that row."""

@@ -6,6 +6,7 @@ test fails when they are out of date.  Counters only grow while a worker lives; 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 COUNTER = "counter"
@@ -13,11 +14,12 @@ GAUGE = "gauge"
 
 
 class Number(NamedTuple):
-    """One 8-byte unsigned number of a worker's row."""
+    """One 8-byte unsigned number of a worker's row; `over` makes one of those of all rows."""
 
     name: str
     kind: str
     help: str
+    over: Callable[[Iterable[int]], int] = sum
 
 
 NUMBERS: tuple[Number, ...] = (
@@ -32,7 +34,9 @@ NUMBERS: tuple[Number, ...] = (
     Number("handshakes_timed_out", COUNTER, "clients whose handshake was not complete in handshake_timeout"),
     Number("refused_name", COUNTER, "of the failed: the client asked for no name the listener has (strict_sni)"),
     Number("refused_alpn", COUNTER, "of the failed: the client offered no protocol the listener has (alpn_strict)"),
-    Number("client_certificates_verified", COUNTER, "client certificates that verified"),
+    Number(
+        "client_certificates_verified", COUNTER, "clients that came in by a certificate, resumed ones not counted"
+    ),
     Number("client_certificates_missing", COUNTER, "of the failed: the client has to show a certificate and did not"),
     Number("client_certificates_refused", COUNTER, "of the failed: the client's certificate did not verify"),
     Number("client_certificates_weak", COUNTER, "of those, for a short key or a broken signature digest"),
@@ -59,10 +63,10 @@ NUMBERS: tuple[Number, ...] = (
     Number("tls_objects", GAUGE, "TLS connection objects allocated"),
     Number("timers", GAUGE, "timers armed"),
     Number("descriptors", GAUGE, "descriptors held by connections"),
-    Number("generation", GAUGE, "generation of the configuration being served"),
-    Number("certificates", GAUGE, "certificates being served"),
-    Number("certificates_first_expiry", GAUGE, "Unix time at which the first of them expires; 0 = there is none"),
-    Number("certificates_last_start", GAUGE, "Unix time from which all of them are valid; 0 = there is none"),
+    Number("generation", GAUGE, "generation of the configuration being served", max),
+    Number("certificates", GAUGE, "certificates being served", max),
+    Number("certificates_first_expiry", GAUGE, "Unix time at which the first of them expires; 0 = none", max),
+    Number("certificates_last_start", GAUGE, "Unix time from which all of them are valid; 0 = none", max),
 )
 
 INDEX: dict[str, int] = {number.name: index for index, number in enumerate(NUMBERS)}

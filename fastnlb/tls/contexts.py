@@ -36,6 +36,7 @@ _SWITCHES = {
 MODE_ENABLE_PARTIAL_WRITE = 0x1
 MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2
 MODE_AUTO_RETRY = 0x4
+MODE_NO_AUTO_CHAIN = 0x8
 
 OPTIONS = (
     SSL.OP_NO_COMPRESSION
@@ -44,7 +45,13 @@ OPTIONS = (
     # A client that closes TCP without close_notify has ended its stream all the same.
     | SSL.OP_IGNORE_UNEXPECTED_EOF
 )
-MODES = SSL.MODE_RELEASE_BUFFERS | MODE_ENABLE_PARTIAL_WRITE | MODE_ACCEPT_MOVING_WRITE_BUFFER
+MODES = (
+    SSL.MODE_RELEASE_BUFFERS
+    | MODE_ENABLE_PARTIAL_WRITE
+    | MODE_ACCEPT_MOVING_WRITE_BUFFER
+    # Without it the library looks for our own chain among the clients' authorities, in every handshake.
+    | MODE_NO_AUTO_CHAIN
+)
 
 SIGNATURE_ALGORITHMS = (
     "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:ed25519:ed448:"
@@ -55,6 +62,8 @@ SIGNATURE_ALGORITHMS = (
 """No SHA-1: contexts run at security level 0, where the library would take it."""
 
 SESSION_SECONDS = 7200
+AUTHENTICATED_SESSION_SECONDS = 600
+"""With client certificates: one that expires meanwhile, or whose CRL does, is asked for again after so long."""
 SESSION_ID_BYTES = 32
 
 
@@ -77,6 +86,11 @@ class Security:
             return SSL.VERIFY_NONE
         required = self.client_certificate == REQUIRED
         return SSL.VERIFY_PEER | (SSL.VERIFY_FAIL_IF_NO_PEER_CERT if required else 0)
+
+    @property
+    def session_seconds(self) -> int:
+        """How long a session may be resumed."""
+        return SESSION_SECONDS if self.authority is None else AUTHENTICATED_SESSION_SECONDS
 
     @property
     def options(self) -> int:
@@ -103,17 +117,25 @@ def configure_front(front: SSL.Context, security: Security, session_id: bytes) -
     front.set_session_id(session_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Client authorities as the library has them, to be shared by contexts: trust anchors, and the names to send."""
+
+    store: crypto.X509Store
+    certificates: tuple[x509.Certificate, ...]
+
+
 def inner_context(
-    certificates: Sequence[Certificate], security: Security, store: crypto.X509Store | None = None
+    certificates: Sequence[Certificate], security: Security, authorities: Authorities | None = None
 ) -> SSL.Context:
-    """A context that serves `certificates`, one of each key type, and trusts `store`.  Raises ContextError."""
+    """A context that serves `certificates`, one of each key type, and trusts `authorities`.  Raises ContextError."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     _apply_security(context, security)
     for certificate in certificates:
         add_certificate(context, certificate)
-    if security.authority is not None:
-        binding.share_store(context, store or authority_store(security.authority))
-        for authority in x509.load_pem_x509_certificates(security.authority.bundle_pem):
+    if authorities is not None:
+        binding.share_store(context, authorities.store)
+        for authority in authorities.certificates:
             context.add_client_ca(authority)
     return context
 
@@ -125,7 +147,7 @@ def server_context(certificate: Certificate, policy: SecurityPolicy) -> SSL.Cont
     return context
 
 
-def authority_store(authority: CaCertificate) -> crypto.X509Store:
+def client_authorities(authority: CaCertificate) -> Authorities:
     """The authorities as trust anchors, intermediate ones too, with their CRLs.  Raises ContextError.
 
     With a CRL every authority on the way needs its own: nothing is taken for not revoked because nobody said so.
@@ -133,7 +155,8 @@ def authority_store(authority: CaCertificate) -> crypto.X509Store:
     store = crypto.X509Store()
     flags = crypto.X509StoreFlags.PARTIAL_CHAIN
     try:
-        for certificate in x509.load_pem_x509_certificates(authority.bundle_pem):
+        certificates = tuple(x509.load_pem_x509_certificates(authority.bundle_pem))
+        for certificate in certificates:
             store.add_cert(crypto.X509.from_cryptography(certificate))
         for block in _pem_blocks(authority.crl_pem):
             store.add_crl(x509.load_pem_x509_crl(block))
@@ -141,7 +164,7 @@ def authority_store(authority: CaCertificate) -> crypto.X509Store:
         store.set_flags(flags)
     except (crypto.Error, ValueError) as error:
         raise ContextError(f"CA certificate {authority.name}: {_reason(error)}") from error
-    return store
+    return Authorities(store, certificates)
 
 
 def _pem_blocks(text: bytes) -> list[bytes]:
@@ -156,7 +179,7 @@ def _apply_security(context: SSL.Context, security: Security) -> None:
     context.clear_mode(MODE_AUTO_RETRY)
     # Sessions live in tickets; a cache would grow in every worker and serve only that worker.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_timeout(SESSION_SECONDS)
+    context.set_timeout(security.session_seconds)
     if security.authority is not None:
         context.set_verify_depth(security.authority.verify_depth)
     _apply_policy(context, security.policy)
@@ -169,7 +192,7 @@ def _apply_policy(context: SSL.Context, policy: SecurityPolicy) -> None:
     try:
         context.set_min_proto_version(versions[0])
         context.set_max_proto_version(versions[-1])
-        # Level 0 is what it takes to have exactly the policy's ciphers (docs/decisions/0009-security-level.md).
+        # Level 0 is what it takes to have exactly the policy's ciphers (docs/decisions/0010-exact-ciphers.md).
         context.set_cipher_list(":".join([*(old or ["DEFAULT"]), "@SECLEVEL=0"]).encode())
         if new:
             context.set_tls13_ciphersuites(":".join(new).encode())

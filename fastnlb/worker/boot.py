@@ -25,7 +25,7 @@ LEAST_FRONTS = 256
 def make_fronts(snapshot: Snapshot) -> tuple[SSL.Context, ...]:
     """The pool of contexts whose session ticket keys all workers share: to be called once, before the first fork."""
     listeners = sum(listener.terminates_tls for listener in snapshot.listeners)
-    return contexts.make_fronts(max(LEAST_FRONTS, 2 * listeners))
+    return contexts.make_fronts(max(LEAST_FRONTS, 4 * listeners))
 
 
 def boot(page: Page, row: int) -> Engine:

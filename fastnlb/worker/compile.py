@@ -12,7 +12,7 @@ from fastnlb.tls import alpn
 from fastnlb.tls.binding import context_address
 from fastnlb.tls.contexts import Security
 from fastnlb.tls.policies import SYSTEM
-from fastnlb.worker.contexts import Contexts, Inner
+from fastnlb.worker.contexts import Contexts, Inner, session_id
 from fastnlb.worker.identities import choose
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def _tls_fields(
     holds.extend(inner for _, inner in identities)
     return (
         context_address(context),
+        session_id(*front),
+        security.session_seconds * 1000 if security.verify_mode else 0,
         security.verify_mode,
         security.options,
         listener.strict_sni,

@@ -11,14 +11,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 
 from fastnlb.model import CaCertificate, Certificate, Front
 from fastnlb.tls.binding import leaf_address
 from fastnlb.tls.contexts import (
+    Authorities,
     Security,
     add_certificate,
-    authority_store,
+    client_authorities,
     configure_front,
     inner_context,
     make_fronts,
@@ -43,7 +44,7 @@ class Contexts:
         self._configured: dict[int, int] = {}
         self._own_fronts: dict[tuple[str, int], SSL.Context] = {}
         self._inner: dict[Security, dict[_Material, Inner]] = {}  # the hash of a CRL is not worth asking for twice
-        self._stores: dict[CaCertificate, crypto.X509Store] = {}
+        self._authorities: dict[CaCertificate, Authorities] = {}
         self._securities: dict[Security, Security] = {}
         self._in_use: dict[int, list[object]] = {}
 
@@ -88,32 +89,32 @@ class Contexts:
         return inner
 
     def _build(self, certificates: Sequence[Certificate], security: Security) -> Inner:
-        store = None
-        if security.authority is not None:
-            if security.authority not in self._stores:
-                self._stores[security.authority] = authority_store(security.authority)
-            store = self._stores[security.authority]
-        context, leaves = inner_context([], security, store), []
+        context, leaves = inner_context([], security, self._authorities_of(security)), []
         for certificate in certificates:
             add_certificate(context, certificate)
             leaves.append(leaf_address(context))
         return Inner(context, tuple(leaves))
+
+    def _authorities_of(self, security: Security) -> Authorities | None:
+        if security.authority is None:
+            return None
+        if security.authority not in self._authorities:
+            self._authorities[security.authority] = client_authorities(security.authority)
+        return self._authorities[security.authority]
 
     def hold(self, generation: int, used: list[object]) -> None:
         """These fronts, inner contexts and authorities are what `generation` needs."""
         self._in_use[generation] = used
 
     def keep_only(self, generations: set[int]) -> None:
-        """Let go of everything that none of these generations uses."""
-        if self._in_use.keys() <= generations:
-            return
+        """Let go of everything that none of these generations uses, what was built for a refused one included."""
         self._in_use = {number: used for number, used in self._in_use.items() if number in generations}
         wanted = {id(thing) for used in self._in_use.values() for thing in used}
         self._inner = {security: kept for security, made in self._inner.items() if (kept := _only(made, wanted))}
         self._own_fronts = {key: front for key, front in self._own_fronts.items() if id(front) in wanted}
         self._securities = {security: security for security in self._inner}
-        authorities = {security.authority for security in self._securities}
-        self._stores = {key: store for key, store in self._stores.items() if key in authorities}
+        known = {security.authority for security in self._securities}
+        self._authorities = {key: kept for key, kept in self._authorities.items() if key in known}
 
 
 def _only(made: dict[_Material, Inner], wanted: set[int]) -> dict[_Material, Inner]:

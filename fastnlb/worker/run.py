@@ -25,7 +25,6 @@ from fastnlb.channel import ChannelClosed, ChannelError, Frame
 from fastnlb.master.process import WORKER_DONE, WORKER_REFUSED, Seat
 from fastnlb.stats.page import Page
 from fastnlb.tls.binding import BindingError
-from fastnlb.tls.contexts import ContextError
 from fastnlb.worker.boot import boot, fit_descriptor_limit
 from fastnlb.worker.builder import Builder
 from fastnlb.worker.compile import Compiled
@@ -125,7 +124,8 @@ class Worker:
         (generation, built), self._building = self._building, None
         try:
             self._prepare(generation, built.result())
-        except (ContextError, ValueError, OSError, MemoryError) as error:
+        except Exception as error:
+            # Whatever it was, the state that is served has not been touched.
             self._close_sockets()
             self._say("refused", generation=generation, message=str(error) or type(error).__name__)
         else:
@@ -133,9 +133,9 @@ class Worker:
             self._say("prepared", generation=generation)
 
     def _prepare(self, generation: int, compiled: Compiled) -> None:
-        self._compiled = compiled
         self._contexts.configure(compiled.fronts)
         self._engine.prepare(generation, compiled.listeners, compiled.groups, self._sockets)
+        self._compiled = compiled
         self._sockets = {}
 
     def _coming(self) -> set[int]:

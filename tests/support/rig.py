@@ -31,7 +31,7 @@ def listening_socket() -> socket.socket:
 def one_context(context: Any) -> tuple[Any, ...]:
     """The core's TLS fields for a context that is front and inner at once, without names."""
     address = context_address(context)
-    return (address, 0, 0, False, b"", False, [(address, [])], [])
+    return (address, bytes(32), 0, 0, 0, False, b"", False, [(address, [])], [])
 
 
 class Rig:

@@ -173,6 +173,17 @@ def test_it_is_switched_on_and_off_in_place(tls_rig, served, staff, version):
     assert say_hello(one.tls_client(version)) == b"hello"
 
 
+def test_asking_clients_does_not_change_what_they_are_shown(tls_rig, staff, version):
+    """The authorities of clients are not looked through for the rest of our own chain."""
+    department = staff.intermediate("department")
+    leaf = department.issue("localhost")
+    alone = certificate("c", Issued(leaf.certificate, leaf.key))
+    one = tls_rig([alone], authority=authority(department))
+    client = one.tls_client(version, identity=staff.issue(common_name="alice"))
+    client.refused()
+    assert len(client.tls.get_peer_cert_chain()) == 1
+
+
 def test_who_connected_before_it_was_switched_off_is_still_asked(tls_rig, served, staff, version):
     """Also when the ticket keys that the connection began with belong to settings without it by now."""
     one = tls_rig(served, authority=authority(staff), pool=1)

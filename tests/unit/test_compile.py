@@ -91,7 +91,7 @@ def test_two_listeners_share_the_context_of_a_certificate_but_not_their_front(ma
         Snapshot((one, two), (ServerGroup("g", ()),), (material.ecdsa,)), {"l": Front(-1, 1), "m": Front(-1, 2)}
     )
     first, second = (fields[1] for _, fields in compile_offer(both, contexts).listeners)
-    assert first[6] == second[6]
+    assert first[7] == second[7]
     assert first[0] != second[0]
 
 

@@ -51,7 +51,7 @@ def test_every_tls_listener_that_is_not_stopped_has_one_of_its_own(clock):
 def test_what_asks_nothing_else_of_clients_keeps_it(clock):
     fronts = Fronts(4, clock)
     first = serve(fronts, snapshot(listener()))
-    changed = replace(listener(idle_timeout=5, alpn_policy="HTTP2Only"), certificate="d", strict_sni=True)
+    changed = replace(listener(idle_timeout=5, alpn_policy="HTTP2Only"), certificate="d")
     second = serve(fronts, snapshot(changed, listener("m")))
     assert second["l"] == first["l"]
 
@@ -65,12 +65,13 @@ GUARDED = listener(ca_certificate="staff", security_policy="mine")
         snapshot(replace(GUARDED, ca_certificate=None)),
         snapshot(replace(GUARDED, client_certificate=OPTIONAL)),
         snapshot(replace(GUARDED, security_policy="tls_cipher_policy_1_2")),
+        snapshot(replace(GUARDED, strict_sni=True)),
         snapshot(GUARDED, authorities=(replace(CA, bundle_pem=b"two"),)),
         snapshot(GUARDED, authorities=(replace(CA, crl_pem=b"crl"),)),
         snapshot(GUARDED, authorities=(replace(CA, verify_depth=0),)),
         snapshot(GUARDED, policies=(replace(POLICY, groups=("X25519",)),)),
     ],
-    ids=["off", "optional", "policy", "CA", "CRL", "depth", "groups"],
+    ids=["off", "optional", "policy", "strict", "CA", "CRL", "depth", "groups"],
 )
 def test_what_asks_something_else_of_clients_takes_another(clock, after):
     fronts = Fronts(4, clock)
@@ -96,6 +97,19 @@ def test_one_that_was_given_up_rests(clock):
     assert serve(fronts, there)["l"].number == -1
     clock.now += 1
     assert serve(fronts, back)["l"].number == 0
+
+
+def test_who_went_without_is_given_one_with_the_next_change_and_the_log_says_so(clock, caplog):
+    fronts = Fronts(1, clock)
+    both = snapshot(listener("a"), listener("b"))
+    before = serve(fronts, both)
+    assert sorted(front.number for front in before.values()) == [-1, 0]
+    assert "1 TLS listeners have no ticket keys in common" in caplog.text
+    serve(fronts, snapshot(listener("b")))
+    clock.now += REST_SECONDS
+    after = serve(fronts, snapshot(listener("b")))
+    assert after["b"].number == 0
+    assert after["b"].epoch > before["b"].epoch
 
 
 def test_the_longest_out_of_use_is_taken_first(clock):
