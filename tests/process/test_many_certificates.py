@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,4 +130,3 @@ def test_control_and_workers_parse_what_has_changed_and_nothing_else(
         made.hold(generation, compile_offer(Offer(snapshot, fronts), made).holds)
         made.keep_only({generation})
     assert built == ["c7"]
-    gc.collect()
