@@ -92,10 +92,17 @@ def _listed(use: _Use, material: Material) -> Iterator[tuple[Where, Certificate]
 def _warn_of_versions(listed: list[tuple[Where, Certificate]], policy: SecurityPolicy, report: Report) -> None:
     """A version in which neither this certificate nor one of another type for the same names can be served."""
     versions = {key_type: serving_versions(policy, key_type) for key_type in KEY_TYPES}
+    key_types = {certificate.key_type for _, certificate in listed}
+    holders: dict[str, list[Certificate]] = {}
+    for _, certificate in listed:
+        for name in certificate.names:
+            holders.setdefault(name, []).append(certificate)
     for place, certificate in listed:
         if len(versions[certificate.key_type]) == len(policy.tls_versions) or report.spoiled(place):
             continue
-        alike = {other.key_type for _, other in listed if set(certificate.names) <= set(other.names)}
+        alike = key_types
+        if names := set(certificate.names):
+            alike = {other.key_type for other in holders[certificate.names[0]] if names <= set(other.names)}
         served = {version for key_type in alike for version in versions[key_type]}
         missing = [version for version in policy.tls_versions if version not in served]
         if missing:

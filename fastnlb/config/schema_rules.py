@@ -6,8 +6,6 @@ data: a reference to a block with a mistake in it is no second mistake.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastnlb.config.errors import Report, Where, quote, suggest
 from fastnlb.config.schema import ListenerBlock, ServerBlock, ServerGroupBlock
 from fastnlb.config.schema_rules_tls import check_policy, check_tls
@@ -24,27 +22,39 @@ _NOUNS = {
     "listeners": "listener",
 }
 _LISTED_NAMES = 8
+_MOST_COMPARED = 200_000  # names: about a second
 
 
-@dataclass(frozen=True, slots=True)
 class _Names:
     """Every name that the data gives to a kind of block."""
 
-    by_kind: dict[str, set[str]]
+    def __init__(self, by_kind: dict[str, set[str]]) -> None:
+        self._by_kind = by_kind
+        self._sorted: dict[str, list[str]] = {}
+        self._compared = 0
 
     def missing(self, kind: str, name: str) -> str | None:
         """The sentence that says there is no `name`, or None if there is one."""
-        if name in self.by_kind[kind]:
+        if name in self._by_kind[kind]:
             return None
-        noun, known = _NOUNS[kind], sorted(self.by_kind[kind])
-        hint = suggest(name, known) or _list_names(known)
-        return f"there is no {noun} {quote(name)}{hint}"
+        if kind not in self._sorted:
+            self._sorted[kind] = sorted(self._by_kind[kind])
+        known = self._sorted[kind]
+        return f"there is no {_NOUNS[kind]} {quote(name)}{self._nearest(name, known) or _list_names(known)}"
+
+    def _nearest(self, name: str, known: list[str]) -> str:
+        """What was meant, until that has taken too long: ten thousand slips would take minutes."""
+        if self._compared > _MOST_COMPARED:
+            return ""
+        self._compared += len(known)
+        return suggest(name, known)
 
 
 def check_rules(data: object, parts: Parts, report: Report) -> None:
     """Report every rule that the blocks break."""
-    names = _Names({kind: _unique_names(data, kind, report) for kind in _NOUNS})
-    names.by_kind["security_policies"].update(SYSTEM)
+    by_kind = {kind: _unique_names(data, kind, report) for kind in _NOUNS}
+    by_kind["security_policies"].update(SYSTEM)
+    names = _Names(by_kind)
     for index, policy in parts.security_policies.items():
         check_policy(policy, ("security_policies", index), report)
     for index, group in parts.server_groups.items():

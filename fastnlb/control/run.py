@@ -145,3 +145,7 @@ class Control:
             self._watched = self._reloads.paths
             self._watch.follow(self._watched)
             self._plan_look()
+            if self._watched:
+                # What was changed after it had been read and before this look at it would never show.
+                self._reloads.on_refresh()
+                self._reloads.turn()

@@ -7,6 +7,7 @@ is told by a descriptor, which the Engine watches.
 
 from __future__ import annotations
 
+import gc
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -49,6 +50,10 @@ class Builder:
             os.close(payload)
         compiled = compile_offer(offer, self._contexts)
         self._contexts.hold(generation, compiled.holds)
+        del offer
+        # Here and not when the loop's thread wants the interpreter; what is left lives as long as the configuration.
+        gc.collect()
+        gc.freeze()
         return compiled
 
     def keep_only(self, generations: set[int]) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastnlb.tls.material import self_signed
-from support.procs import Program, children, descriptors, wait_for
+from support.procs import PATIENCE, Program, children, descriptors, wait_for
 
 HEAD = "version: 1\nworkers: 2\ncore_dumps: true\nshutdown_timeout: 5\n"  # core_dumps: the tests look at descriptors
 
@@ -49,9 +49,9 @@ class Site:
 
     # The daemon
 
-    def start(self, **env: str) -> Program:
+    def start(self, ready_within: float = PATIENCE, **env: str) -> Program:
         self.program = Program(["-m", "fastnlb", "run", "-c", str(self.file)], self.folder / "output", env)
-        self.program.wait_line("ready")
+        self.program.wait_line("ready", ready_within)
         self.wait_count("control started", 1)
         return self.program
 

@@ -4,28 +4,10 @@ import time
 
 import pytest
 from support.certs import Issued
-from support.tls_client import TlsClient
+from support.ocsp_client import Asking
 from support.tls_rig import certificate
 
 from fastnlb.model import Staple
-
-
-class Asking(TlsClient):
-    """A client that asks for the certificate's status and keeps what comes."""
-
-    def prepare_context(self, context, **wishes):
-        super().prepare_context(context, **wishes)
-        self.staple = None
-        context.set_ocsp_client_callback(self._keep)
-
-    def _keep(self, connection, response, data):
-        self.staple = response
-        return True
-
-    def ask(self):
-        self.tls.request_ocsp()
-        self.handshake()
-        return self.staple
 
 
 @pytest.fixture(scope="module")

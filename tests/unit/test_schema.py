@@ -424,3 +424,20 @@ def test_every_default_may_be_written_out() -> None:
     assert set(everything["server_groups"][0]) == set(ServerGroupBlock.model_fields)
     assert everything["server_groups"][0]["health_check"] == written_out(HealthCheckBlock())
     assert judge(everything) == []
+
+
+def test_a_crowd_of_slips_is_told_without_comparing_everything_with_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+
+    def suggest(_name: str, known: list[str]) -> str:
+        compared.append(len(known))
+        return ""
+
+    monkeypatch.setattr("fastnlb.config.schema_rules.suggest", suggest)
+    data = copy.deepcopy(GOOD)
+    data["certificates"] = [{"name": f"c{number}", "certificate": "c.pem"} for number in range(2000)]
+    data["listeners"][0] |= {"certificate": "c0", "additional_certificates": [f"x{number}" for number in range(2000)]}
+    assert len(judge(data)) == 2000
+    assert sum(compared) < 300_000
