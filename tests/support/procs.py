@@ -76,6 +76,14 @@ def process_state(pid: int) -> str:
     return text.rpartition(")")[2].split()[0]
 
 
+def process_name(pid: int) -> str:
+    """What it calls itself; empty when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
 def children(pid: int) -> list[int]:
     """The child processes, zombies included, in the order of their birth."""
     try:
@@ -107,14 +115,20 @@ def listening_inodes(port: int) -> set[str]:
 
 
 class Program:
-    """A program of ours in its own session, with its standard error in a file."""
+    """A program of ours in its own session, with its standard error in a file; `executable`: somebody else's."""
 
-    def __init__(self, arguments: Sequence[str], error_file: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        error_file: Path,
+        env: dict[str, str] | None = None,
+        executable: str = sys.executable,
+    ) -> None:
         self._error_file = error_file
         path = os.pathsep.join([str(PACKAGE_PATH), str(ROOT / "tests")])
         with error_file.open("wb") as stderr:
             self._popen = subprocess.Popen(
-                [sys.executable, *arguments],
+                [executable, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
@@ -178,6 +192,16 @@ class Program:
 def program(arguments: Sequence[str], error_file: Path, env: dict[str, str] | None = None) -> Iterator[Program]:
     """A Program for the length of a block."""
     started = Program(arguments, error_file, env)
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+@contextmanager
+def command(words: Sequence[str], error_file: Path) -> Iterator[Program]:
+    """The same with a program of somebody else's."""
+    started = Program(words[1:], error_file, executable=words[0])
     try:
         yield started
     finally:

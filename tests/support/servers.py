@@ -2,8 +2,8 @@
 
     python -m support.servers KIND
 
-KIND is `echo`; `mirror`, as support.stream describes it; or `http`: GET /SIZE answers with a stream of that size, PUT
-with the SHA-256 of what it got.  The port is the first line it writes.
+KIND is `echo`; `mirror`, as support.stream describes it; `tongues`, as support.tongues describes it; or `http`: GET
+/SIZE answers with a stream of that size, PUT with the SHA-256 of what it got.  The port is the first line it writes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from support import stream
 from support.procs import program
+from support.tongues import Tongues
 
 
 class Echo(asyncio.Protocol):
@@ -68,8 +69,8 @@ def serve_http() -> None:
     server.serve_forever()
 
 
-async def serve_echo() -> None:
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0, backlog=4096)
+async def serve(protocol: type[asyncio.Protocol]) -> None:
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await server.serve_forever()
 
@@ -78,7 +79,9 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if sys.argv[1] == "echo":
-        asyncio.run(serve_echo())
+        asyncio.run(serve(Echo))
+    elif sys.argv[1] == "tongues":
+        asyncio.run(serve(Tongues))
     elif sys.argv[1] == "mirror":
         stream.serve_mirror()
     else:

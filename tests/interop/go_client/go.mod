@@ -1,0 +1,3 @@
+module fastnlb.test/client
+
+go 1.21
