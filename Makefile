@@ -35,6 +35,7 @@ lint: build
 
 bench: build
 	$(BIN)/python bench/proxy_cost.py
+	$(BIN)/python bench/handshake_features.py
 
 build: $(VENV)/built
 

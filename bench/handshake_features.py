@@ -168,6 +168,9 @@ def main() -> None:
         stack.callback(stop, server)
         wait_listening(origin)
         running = {each.name: stack.enter_context(daemon(folder, each, issuer, origin)) for each in SETUPS}
+        for setup in SETUPS:
+            # The port is open before the worker is ready: its start is not to be counted.
+            shake_hands(setup, running[setup.name][1], client_context(setup, folder))
         for _ in range(options.rounds):
             for setup in SETUPS:
                 pid, port = running[setup.name]
