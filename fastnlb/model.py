@@ -142,12 +142,30 @@ class Front:
     epoch: int
 
 
+ServerKey = tuple[str, str, int]
+"""A server of a group: (group, address, port)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Where servers and listeners stand on the shared board; -1 when it is full.
+
+    `servers_used` and `listeners_used`: no cell from these numbers on was ever given out.
+    """
+
+    servers: dict[ServerKey, int] = field(default_factory=dict)
+    listeners: dict[str, int] = field(default_factory=dict)
+    servers_used: int = 0
+    listeners_used: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a worker is asked to serve: a Snapshot, and the front of each of its TLS listeners by name."""
+    """What a worker is asked to serve: a Snapshot, the front of each of its TLS listeners by name, and the cells."""
 
     snapshot: Snapshot
     fronts: dict[str, Front] = field(default_factory=dict)
+    cells: Cells = Cells()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ cdef bint _signature_is_strong(const TlsApi* api, void* certificate) noexcept no
 
 
 cdef bint _names_sha2(const uint8_t* der, int length) noexcept nogil:
-    """RSASSA-PSS-params (RFC 4055 section 3.1) in DER: the digest is the first member, and SHA-1 when it is left out."""
+    """RSASSA-PSS-params (RFC 4055 section 3.1) in DER: the digest comes first, and is SHA-1 when it is left out."""
     cdef const uint8_t* oid = b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02"
     # SEQUENCE, [0], SEQUENCE, each with a length below 128, and then the name of the digest.
     if length < 6 + SHA2_OID_BYTES + 1 or der[0] != 0x30 or der[2] != 0xA0 or der[4] != 0x30:

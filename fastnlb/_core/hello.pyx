@@ -99,8 +99,8 @@ cdef const uint8_t* _offered(const uint8_t* offers, uint32_t size, const uint8_t
     return NULL
 
 
-cdef int _choose_protocol(void* ssl, const uint8_t** chosen, uint8_t* length, const uint8_t* offers, unsigned int size,
-                          void* unused) noexcept nogil:
+cdef int _choose_protocol(void* ssl, const uint8_t** chosen, uint8_t* length, const uint8_t* offers,
+                          unsigned int size, void* unused) noexcept nogil:
     """The first protocol of ours that the client offers (RFC 7301 section 3.2)."""
     cdef Core* k = <Core*> hello_core
     cdef Conn* c = <Conn*> hello_conn

@@ -1,7 +1,8 @@
-/* The few things Cython cannot say itself: assertions that never take the GIL, and bit scans. */
+/* The few things Cython cannot say itself: assertions that never take the GIL, bit scans, atomics. */
 #ifndef FASTNLB_SYS_H
 #define FASTNLB_SYS_H
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,5 +24,17 @@
 
 static inline int bit_lowest(unsigned long long word) { return __builtin_ctzll(word); }
 static inline int bit_highest(unsigned long long word) { return 63 - __builtin_clzll(word); }
+
+/* Shared memory.  Relaxed is enough: no cell of the board says anything about another. */
+#define atomic_load32(at) __atomic_load_n((at), __ATOMIC_RELAXED)
+#define atomic_store32(at, value) __atomic_store_n((at), (value), __ATOMIC_RELAXED)
+#define atomic_add32(at, value) __atomic_add_fetch((at), (value), __ATOMIC_RELAXED)
+#define atomic_load64(at) __atomic_load_n((at), __ATOMIC_RELAXED)
+#define atomic_loadi32(at) __atomic_load_n((at), __ATOMIC_RELAXED)
+#define atomic_storei32(at, value) __atomic_store_n((at), (value), __ATOMIC_RELAXED)
+
+static inline int atomic_swap64(uint64_t *at, uint64_t expected, uint64_t value) {
+    return __atomic_compare_exchange_n(at, &expected, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
 
 #endif

@@ -31,7 +31,8 @@ cdef int tlsapi_bind(TlsApi* api, addresses) except -1:
     api.SSL_get_certificate = <get_fn> <size_t> addresses["SSL_get_certificate"]
     api.SSL_set_tlsext_status_ocsp_resp = <ssl_set_ocsp_fn> <size_t> addresses["SSL_set_tlsext_status_ocsp_resp"]
     api.OPENSSL_malloc = <malloc_fn> <size_t> addresses["OPENSSL_malloc"]
-    api.SSL_CTX_set_tlsext_servername_callback = <set_servername_cb_fn> <size_t> addresses["SSL_CTX_set_tlsext_servername_callback"]
+    api.SSL_CTX_set_tlsext_servername_callback = \
+        <set_servername_cb_fn> <size_t> addresses["SSL_CTX_set_tlsext_servername_callback"]
     api.SSL_CTX_set_alpn_select_cb = <set_alpn_cb_fn> <size_t> addresses["SSL_CTX_set_alpn_select_cb"]
     api.SSL_CTX_set_tlsext_status_cb = <set_status_cb_fn> <size_t> addresses["SSL_CTX_set_tlsext_status_cb"]
     api.SSL_set_verify = <set_verify_fn> <size_t> addresses["SSL_set_verify"]

@@ -12,10 +12,10 @@ from .tlsapi cimport TlsApi
 
 
 cdef TlsListener* tls_listener_build(const TlsApi* api, tuple fields) except NULL:
-    """fields: (SSL_CTX address of the front, 32 bytes of session id, ms that it holds or 0, verify mode, SSL_OP_* of each SSL, strict_sni, ALPN protocols in wire
-    form, alpn_strict, identities, names), with identities a list of (SSL_CTX address, staples), staples a list of
-    (X509 address, DER bytes, Unix seconds of its end), and names a list of (lower-case name as bytes, index into
-    identities).
+    """fields: (SSL_CTX address of the front, 32 bytes of session id, ms that it holds or 0, verify mode, SSL_OP_* of
+    each SSL, strict_sni, ALPN protocols in wire form, alpn_strict, identities, names), with identities a list of
+    (SSL_CTX address, staples), staples a list of (X509 address, DER bytes, Unix seconds of its end), and names a
+    list of (lower-case name as bytes, index into identities).
 
     Raises ValueError when the protocols are too long, there is no identity, or a name or its index is out of range;
     MemoryError.
@@ -24,7 +24,8 @@ cdef TlsListener* tls_listener_build(const TlsApi* api, tuple fields) except NUL
     if tls == NULL:
         raise MemoryError()
     try:
-        front, session_id, tls.session_ms, tls.verify_mode, tls.options, tls.strict_sni, alpn, tls.alpn_strict, identities, names = fields
+        front, session_id, tls.session_ms, tls.verify_mode, tls.options, *rest = fields
+        tls.strict_sni, alpn, tls.alpn_strict, identities, names = rest
         tls.front = <void*> <size_t> front
         _take_session_id(tls, session_id)
         _take_protocols(tls, alpn)
