@@ -148,7 +148,7 @@ cdef enum:
     SESSION_ID_BYTES = 32
 
 cdef struct TlsListener:   # how a listener terminates TLS
-    void* front            # borrowed, kept by the worker likewise: SSL_CTX* with the ticket keys; SSLs are made from it
+    void* front            # borrowed likewise: SSL_CTX* with the ticket keys, from which SSL objects are made
     int verify_mode        # of each SSL object, as SSL_set_verify takes it; 0 = no client certificate is asked for
     uint64_t options       # SSL_OP_* for each SSL object besides those of the context
     Identity* identities   # owned; the first is the default
