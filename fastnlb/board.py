@@ -19,6 +19,7 @@ import enum
 import mmap
 import os
 import struct
+from collections.abc import Iterator
 
 CACHE_LINE = 64
 SERVER_CELLS = 65_536
@@ -57,6 +58,9 @@ class Reason(enum.IntEnum):
 
 class Board:
     """The cells of one daemon, for at most `places` workers.  Made before the first fork, by `create`."""
+
+    server_cells = SERVER_CELLS
+    listener_cells = LISTENER_CELLS
 
     def __init__(self, descriptor: int, places: int) -> None:
         self.descriptor = descriptor
@@ -108,12 +112,23 @@ class Board:
 
     # --- workers -----------------------------------------------------------------------------------------------
 
-    def clear_place(self, place: int, server_cells: int, listener_cells: int) -> None:
-        """What a dead worker held is gone with it.  Before its heir starts, over the cells ever given out."""
-        for cell in range(server_cells):
-            _COUNT.pack_into(self._map, self._server(cell) + CACHE_LINE + 4 * place, 0)
-        for cell in range(listener_cells):
-            _COUNT.pack_into(self._map, self._listener(cell) + CACHE_LINE + 4 * place, 0)
+    def clear_place(self, place: int) -> None:
+        """What a dead worker held is gone with it.  To be called before its heir starts."""
+        for begin, cells in ((self._server(0), SERVER_CELLS), (self._listener(0), LISTENER_CELLS)):
+            for at in self._in_memory(begin, begin + cells * self.stride):
+                _COUNT.pack_into(self._map, at + CACHE_LINE + 4 * place, 0)
+
+    def _in_memory(self, begin: int, end: int) -> Iterator[int]:
+        """The cells from `begin` to `end` that were ever written to: most of the board is a hole, and stays one."""
+        while begin < end:
+            try:
+                data = os.lseek(self.descriptor, begin, os.SEEK_DATA)
+            except OSError:
+                return  # nothing but hole up to the end
+            begin = max(begin, data // self.stride * self.stride)
+            hole = os.lseek(self.descriptor, data, os.SEEK_HOLE)
+            yield from range(begin, min(hole, end), self.stride)
+            begin += -(-(hole - begin) // self.stride) * self.stride
 
     def close(self) -> None:
         """Unmap.  Raises BufferError while a core still holds an address."""

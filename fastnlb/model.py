@@ -148,15 +148,10 @@ ServerKey = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Where servers and listeners stand on the shared board; -1 when it is full.
-
-    `servers_used` and `listeners_used`: no cell from these numbers on was ever given out.
-    """
+    """Where servers and listeners stand on the shared board; -1 when it is full."""
 
     servers: dict[ServerKey, int] = field(default_factory=dict)
     listeners: dict[str, int] = field(default_factory=dict)
-    servers_used: int = 0
-    listeners_used: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 # How a connection is counted: its handshake, and its end in exactly one closed_* number.
 
-from .counters cimport (N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERTIFICATES_VERIFIED, N_CLOSED_CLEAN,
+from .board cimport board_count
+from .counters cimport (N_ACCEPTED, N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERTIFICATES_VERIFIED, N_CLOSED_CLEAN,
                         N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_REFUSED, N_CLOSED_RESET,
                         N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES, N_HANDSHAKES_FAILED,
                         N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
 from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT,
-                    FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core)
+                    FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core,
+                    Server)
 
 cdef enum:                     # tls1.h, sslerr.h
     TLS1_3_VERSION = 0x0304
@@ -47,7 +49,28 @@ cdef inline int _close_counter(int fault) noexcept nogil:
     else:
         return N_CLOSED_RESET
 
+cdef inline void account_server(Core* k, Conn* c, Server* server) noexcept nogil:
+    """The connection is this server's from here on."""
+    if server.cell != NULL and not c.counted:
+        board_count(&k.board, server.cell.connections, 1)
+        c.counted = 1
+
+cdef inline void account_leave_server(Core* k, Conn* c) noexcept nogil:
+    """It is no longer: it has ended, or tries another one."""
+    if c.counted:
+        board_count(&k.board, c.table.groups[c.listener.group].servers[c.server].cell.connections, -1)
+        c.counted = 0
+
+cdef inline void account_open(Core* k, Conn* c) noexcept nogil:
+    k.count[<int> N_ACCEPTED] += 1
+    k.count[<int> N_CONNECTIONS] += 1
+    if c.listener.cell != NULL:
+        board_count(&k.board, c.listener.cell.connections, 1)
+
 cdef inline void account_close(Core* k, Conn* c) noexcept nogil:
     """The connection has ended, for the reason in c.fault."""
+    account_leave_server(k, c)
+    if c.listener.cell != NULL:
+        board_count(&k.board, c.listener.cell.connections, -1)
     k.count[_close_counter(c.fault)] += 1
     k.count[<int> N_CONNECTIONS] -= 1

@@ -3,8 +3,8 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from .account cimport account_close, account_handshake, account_handshake_failed
-from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_CONNECTIONS, N_CONNECTS_FAILED,
+from .account cimport account_close, account_handshake, account_handshake_failed, account_open
+from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_CONNECTS_FAILED,
                         N_HANDSHAKES_ABORTED, N_HANDSHAKES_TIMED_OUT)
 from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_RELAY,
                     CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
@@ -118,16 +118,16 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
 cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
     """Take over a freshly accepted descriptor; it has TCP_NODELAY from its listening socket."""
     cdef Conn* c = slab_take(&k.slab)
-    k.count[<int> N_ACCEPTED] += 1
     if c == NULL:
+        k.count[<int> N_ACCEPTED] += 1
         k.count[<int> N_CLOSED_MEMORY] += 1
         close(fd)
         return
     _set_state(c, CONN_ACCEPT)
-    k.count[<int> N_CONNECTIONS] += 1
     c.table = k.table
     c.table.refs += 1
     c.listener = &k.table.listeners[listener]
+    account_open(k, c)
     c.server_half.fd = -1
     half_adopt(k, &c.client, fd)
     c.client.writable = 1

@@ -9,6 +9,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from .board cimport Board, ListenerCell, ServerCell
 from .names cimport NameIndex
 from .pool cimport Buffer, Pool
 from .sys cimport sockaddr_storage, socklen_t
@@ -121,6 +122,7 @@ cdef struct Flow:
     uint8_t state          # FlowState
 
 cdef struct Server:
+    ServerCell* cell       # borrowed from the board; NULL when it is full
     sockaddr_storage address
     socklen_t length
     int family
@@ -164,6 +166,7 @@ cdef struct TlsListener:   # how a listener terminates TLS
 
 cdef struct Listener:
     uint32_t group         # index into Table.groups
+    ListenerCell* cell     # borrowed from the board; NULL when it is full
     TlsListener* tls       # owned by the Table; NULL = plain TCP
     uint32_t handshake_ms
     uint32_t connect_ms
@@ -190,6 +193,7 @@ cdef struct Conn:
     uint8_t fault          # Fault: why the connection ended
     uint8_t queue          # QueueName it waits in
     uint8_t attempts       # servers tried so far, at most 255
+    uint8_t counted        # on its server's cell
     uint8_t authenticated  # the client has shown a certificate that verified, in this very handshake
     uint32_t server        # index in its group
     uint32_t identity      # index in listener.tls.identities, once the ClientHello has chosen
@@ -231,6 +235,7 @@ cdef struct Core:          # all state of one event loop; one per Engine
     int epfd               # owned
     uint64_t now_ms        # CLOCK_MONOTONIC_COARSE, read once a turn
     uint64_t* count        # borrowed: this worker's row of the shared counter page
+    Board board            # what all workers share; a private one for an engine of its own
     Slab slab
     Pool pool
     Wheel wheel

@@ -1,6 +1,7 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See dial.pxd for the contract.
 
+from .account cimport account_leave_server, account_server
 from .counters cimport N_CONNECTS, N_CONNECTS_FAILED
 from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Group, Server, Step
 from .half cimport half_adopt, half_close
@@ -17,12 +18,15 @@ cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
     """MOVED: a connection attempt is under way.  FAULT: no server is left to try."""
     cdef Group* group = &c.table.groups[c.listener.group]
     half_close(k, &c.server_half)
+    account_leave_server(k, c)
     while c.attempts < group.server_count and c.attempts < MOST_ATTEMPTS:
         _choose(group, c)
+        account_server(k, c, &group.servers[c.server])
         if _start(k, c, &group.servers[c.server]):
             return STEP_MOVED
         k.count[<int> N_CONNECTS_FAILED] += 1
         half_close(k, &c.server_half)
+        account_leave_server(k, c)
     return STEP_FAULT
 
 

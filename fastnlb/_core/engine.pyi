@@ -8,12 +8,19 @@ DEBUG_BUILD: bool
 Staples = list[tuple[int, bytes, int]]
 Identities = list[tuple[int, Staples]]
 TlsFields = tuple[int, bytes, int, int, int, bool, bytes, bool, Identities, list[tuple[bytes, int]]]
-ListenerFields = tuple[int, TlsFields | None, int, int, int]
-GroupFields = tuple[list[tuple[str, int]], list[int]]
+ListenerFields = tuple[int, TlsFields | None, int, int, int, int]
+GroupFields = tuple[list[tuple[str, int, int]], list[int]]
 
 class Engine:
     descriptor_limit: int
-    def __init__(self, tls: Mapping[str, int] | None, *, counters: int = 0, descriptor_limit: int = 1024) -> None: ...
+    def __init__(
+        self,
+        tls: Mapping[str, int] | None,
+        *,
+        counters: int = 0,
+        board: tuple[int, int, int] | None = None,
+        descriptor_limit: int = 1024,
+    ) -> None: ...
     def run(self) -> StopReason: ...
     def watch(self, descriptor: int) -> None: ...
     def unwatch(self, descriptor: int) -> None: ...

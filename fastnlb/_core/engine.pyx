@@ -9,6 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
+from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, board_stride
 from .accept cimport acceptor_start, acceptor_stop
 from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
 from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
@@ -34,19 +35,21 @@ cdef class Engine:
 
     `tls` maps each name of tlsapi.pxd to the address of that C function (fastnlb.tls.binding.addresses), or is
     None for an engine that serves plain TCP only.  `counters` is the address of a row of the shared counter page,
-    or 0 for a private row.  `descriptor_limit` is how many descriptors its connections may hold.
+    or 0 for a private row; `board` is (address, places, own place) of the shared board (fastnlb.board), or None for
+    a private one.  `descriptor_limit` is how many descriptors its connections may hold.
     Raises KeyError for a missing name, OSError when epoll cannot be had.
     """
 
     cdef Core k
     cdef uint64_t* own_counters    # owned
+    cdef char* own_board           # owned
     cdef Table* prepared           # owned until committed or rolled back
     cdef dict prepared_sockets     # listener name -> descriptor, owned likewise
     cdef list prepared_names
     cdef dict acceptor_of          # listener name -> index into k.acceptors
     cdef bint has_tls
 
-    def __cinit__(self, tls, *, size_t counters=0, uint32_t descriptor_limit=1024):
+    def __cinit__(self, tls, *, size_t counters=0, tuple board=None, uint32_t descriptor_limit=1024):
         memset(&self.k, 0, sizeof(self.k))
         self.k.epfd = -1
         self.prepared_sockets = {}
@@ -55,6 +58,7 @@ cdef class Engine:
         if self.own_counters == NULL:
             raise MemoryError()
         self.k.count = <uint64_t*> counters if counters else self.own_counters
+        self._take_board(board)
         self.k.descriptor_limit = descriptor_limit
         queue_init(&self.k.ready)
         queue_init(&self.k.handshakes)
@@ -67,9 +71,24 @@ cdef class Engine:
         if self.k.epfd < 0:
             raise OSError(errno, os.strerror(errno))
 
+    cdef int _take_board(self, tuple board) except -1:
+        if board is not None:
+            address, self.k.board.places, self.k.board.place = board
+            self.k.board.base = <char*> <size_t> address
+            return 0
+        self.k.board.places = 1
+        cells = <size_t> BOARD_SERVER_CELLS + BOARD_LISTENER_CELLS
+        # Large and hardly touched: the system gives memory for the cells that are used.
+        self.own_board = <char*> calloc(cells, board_stride(&self.k.board))
+        if self.own_board == NULL:
+            raise MemoryError()
+        self.k.board.base = self.own_board
+        return 0
+
     def __dealloc__(self):
         self._free()
         free(self.own_counters)
+        free(self.own_board)
 
     # --- serving ---------------------------------------------------------------------------------------------
 
@@ -129,7 +148,7 @@ cdef class Engine:
                 raise ValueError(f"listener {name} has no socket")
             if fields[1] is not None and not self.has_tls:
                 raise ValueError(f"listener {name} needs TLS and this engine has none")
-        self.prepared = table_build(&self.k.tls, generation, [fields for _, fields in listeners],
+        self.prepared = table_build(&self.k, generation, [fields for _, fields in listeners],
                                     list(groups))
         self.prepared_names = names
         self.prepared_sockets = dict(sockets)

@@ -4,9 +4,8 @@
 # freed when it is retired and its last connection has ended.
 
 from .defs cimport Core, Table
-from .tlsapi cimport TlsApi
 
-cdef Table* table_build(const TlsApi* api, generation, list listeners, list groups) except NULL
+cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL
 cdef void table_free(Table* table) noexcept nogil
 cdef void table_retire(Core* k, Table* table) noexcept nogil
 cdef void table_sweep(Core* k) noexcept nogil

@@ -5,18 +5,18 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, Board, board_listener, board_server
 from .defs cimport Core, Group, Listener, Server, Table
 from .sys cimport AF_INET, AF_INET6, htons, inet_pton, sockaddr_in, sockaddr_in6
-from .tlsapi cimport TlsApi
 from .tlslistener cimport tls_listener_build, tls_listener_free
 
 
-cdef Table* table_build(const TlsApi* api, generation, list listeners, list groups) except NULL:
-    """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms); groups:
-    (servers, sequence) with servers a list of (address, port) and sequence a list of indexes into it, in the order
-    to pick.
+cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
+    """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell);
+    groups: (servers, sequence) with servers a list of (address, port, cell) and sequence a list of indexes into it,
+    in the order to pick.  Cells are numbers on the board, -1 for none.
 
-    Raises ValueError for an address that is no IP literal or an index out of range, MemoryError.
+    Raises ValueError for an address that is no IP literal or a number out of range, MemoryError.
     """
     cdef Table* table = <Table*> calloc(1, sizeof(Table))
     if table == NULL:
@@ -29,23 +29,25 @@ cdef Table* table_build(const TlsApi* api, generation, list listeners, list grou
             raise MemoryError()
         for servers, sequence in groups:
             table.group_count += 1
-            _build_group(&table.groups[table.group_count - 1], servers, sequence)
+            _build_group(&k.board, &table.groups[table.group_count - 1], servers, sequence)
         for fields in listeners:
-            _build_listener(api, table, fields)
+            _build_listener(k, table, fields)
     except BaseException:
         table_free(table)
         raise
     return table
 
 
-cdef int _build_group(Group* group, list servers, list sequence) except -1:
+cdef int _build_group(const Board* board, Group* group, list servers, list sequence) except -1:
     cdef uint32_t i
     group.servers = <Server*> calloc(len(servers) or 1, sizeof(Server))
     group.sequence = <uint32_t*> calloc(len(sequence) or 1, sizeof(uint32_t))
     if group.servers == NULL or group.sequence == NULL:
         raise MemoryError()
-    for i, (address, port) in enumerate(servers):
+    for i, (address, port, cell) in enumerate(servers):
         _build_server(&group.servers[i], address, port)
+        if cell >= 0:
+            group.servers[i].cell = board_server(board, _cell(cell, BOARD_SERVER_CELLS))
     for i, number in enumerate(sequence):
         if not 0 <= number < len(servers):
             raise ValueError(f"sequence names server {number} of {len(servers)}")
@@ -76,16 +78,24 @@ cdef int _build_server(Server* server, str address, int port) except -1:
     return 0
 
 
-cdef int _build_listener(const TlsApi* api, Table* table, tuple fields) except -1:
+cdef int _build_listener(Core* k, Table* table, tuple fields) except -1:
     cdef Listener* listener = &table.listeners[table.listener_count]
-    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms = fields
+    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell = fields
     if not 0 <= group < table.group_count:
         raise ValueError(f"listener names group {group} of {table.group_count}")
     listener.group = group
+    if cell >= 0:
+        listener.cell = board_listener(&k.board, _cell(cell, BOARD_LISTENER_CELLS))
     table.listener_count += 1
     if tls is not None:
-        listener.tls = tls_listener_build(api, tls)
+        listener.tls = tls_listener_build(&k.tls, tls)
     return 0
+
+
+cdef uint32_t _cell(number, uint32_t cells) except? 0xFFFFFFFF:
+    if number >= cells:
+        raise ValueError(f"the board has no cell {number}")
+    return number
 
 
 cdef void table_free(Table* table) noexcept nogil:

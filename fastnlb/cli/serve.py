@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
+from fastnlb.board import Board
 from fastnlb.master.arbiter import Arbiter
 from fastnlb.master.process import Seat, WorkerMain
 from fastnlb.model import Settings, Snapshot
@@ -25,6 +26,7 @@ def serve(
 ) -> int:
     """Runs the daemon to its end; its exit code.  `in_child` runs first in every child, `on_ready` here."""
     page = Page.create(rows=settings.workers)
+    board = Board.create(settings.workers)
     fronts = make_fronts(snapshot)
 
     def child(main: WorkerMain) -> WorkerMain:
@@ -38,13 +40,15 @@ def serve(
     arbiter = Arbiter(
         settings,
         snapshot,
-        child(partial(worker_main, page=page, fronts=fronts)),
+        child(partial(worker_main, page=page, board=board, fronts=fronts)),
         pid_file=pid_file,
         on_ready=on_ready,
         fronts=len(fronts),
+        board=board,
         control_main=None if control_main is None else child(control_main),
     )
     try:
         return arbiter.run()
     finally:
         page.close()
+        board.close()

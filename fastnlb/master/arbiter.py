@@ -26,6 +26,7 @@ from typing import Any
 from fastnlb.channel import Frame
 from fastnlb.hardening import protect_memory
 from fastnlb.master import notify
+from fastnlb.master.cells import NO_BOARD, Board, CellBook
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.limits import raise_open_files
@@ -61,7 +62,8 @@ log = logging.getLogger("fastnlb.master")
 class Arbiter:
     """One daemon.  `run` is its whole life; `apply` changes what it serves meanwhile, from within the loop.
 
-    `fronts` is the size of the pool of session ticket keys that `worker_main` has with it.
+    `board` is what its cells are given out of; `fronts` is the size of the pool of session ticket keys that
+    `worker_main` has with it.
     `control_main` is what the control process runs; None for a daemon without a configuration to read again.
     """
 
@@ -74,6 +76,7 @@ class Arbiter:
         pid_file: str | os.PathLike[str] | None = None,
         on_ready: Callable[[], None] | None = None,
         fronts: int = 0,
+        board: Board = NO_BOARD,
         control_main: WorkerMain | None = None,
     ) -> None:
         self._settings = settings
@@ -102,6 +105,7 @@ class Arbiter:
             self._fleet,
             self._table,
             Fronts(fronts),
+            CellBook(board),
             on_done=self._on_done,
             on_failed=self._on_failed,
         )

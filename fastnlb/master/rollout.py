@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fastnlb.channel import encode_offer, payload_descriptor
+from fastnlb.master.cells import CellBook
 from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommit, SendRollback
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.process import State, Worker
 from fastnlb.master.sockets import Rows, SocketTable, close_rows, plan_sockets
-from fastnlb.model import Front, Offer, Snapshot
+from fastnlb.model import Cells, Front, Offer, Snapshot
 
 SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
 
@@ -38,6 +39,7 @@ class _Offer:
     generation: int
     snapshot: Snapshot
     fronts: dict[str, Front]
+    cells: Cells
     payload: int
 
 
@@ -50,6 +52,7 @@ class Rollout:
         fleet: Fleet,
         table: SocketTable,
         fronts: Fronts,
+        cells: CellBook,
         *,
         on_done: Callable[[], None],
         on_failed: Callable[[str], None],
@@ -58,6 +61,7 @@ class Rollout:
         self._fleet = fleet
         self._table = table
         self._fronts = fronts
+        self._cells = cells
         self._on_done = on_done
         self._on_failed = on_failed
         self._last_generation = 0
@@ -96,8 +100,9 @@ class Rollout:
         opened = self._table.open_rows(plan.opens, self._seats)
         try:
             fronts = self._fronts.assign(snapshot)
-            payload = payload_descriptor(encode_offer(Offer(snapshot, fronts)))
-            self._next = _Offer(self._last_generation + 1, snapshot, fronts, payload)
+            cells = self._cells.assign(snapshot)
+            payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells)))
+            self._next = _Offer(self._last_generation + 1, snapshot, fronts, cells, payload)
         except BaseException:
             close_rows(opened)
             raise
@@ -187,6 +192,7 @@ class Rollout:
         assert self._next is not None  # noqa: S101 - likewise
         self._current, self._next = self._next, None
         self._fronts.adopt(self._current.snapshot, self._current.fronts)
+        self._cells.adopt(self._current.cells)
         self._table.adopt(self._change.opened_rows, self._closes)
 
     def _tell(self, indices: Iterable[int], kind: str) -> None:

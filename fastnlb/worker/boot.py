@@ -9,6 +9,7 @@ from pathlib import Path
 from OpenSSL import SSL
 
 from fastnlb._core.engine import Engine
+from fastnlb.board import Board
 from fastnlb.model import Snapshot
 from fastnlb.stats.page import Page
 from fastnlb.tls import contexts
@@ -28,12 +29,21 @@ def make_fronts(snapshot: Snapshot) -> tuple[SSL.Context, ...]:
     return contexts.make_fronts(max(LEAST_FRONTS, 4 * listeners))
 
 
-def boot(page: Page, row: int) -> Engine:
-    """An Engine that counts in `row`.  Raises fastnlb.tls.binding.BindingError, OSError."""
+def boot(page: Page, board: Board, row: int) -> Engine:
+    """An Engine that counts in `row` of the page and that place of the board.
+
+    Raises fastnlb.tls.binding.BindingError, OSError.
+    """
     # What was made before the fork is never garbage: leaving it out of collections keeps its pages shared.
     gc.freeze()
     page.reset_gauges(row)
-    engine = Engine(addresses(), counters=page.address(row), descriptor_limit=0)
+    board.clear_place(row)
+    engine = Engine(
+        addresses(),
+        counters=page.address(row),
+        board=(board.address(), board.places, row),
+        descriptor_limit=0,
+    )
     fit_descriptor_limit(engine)
     return engine
 

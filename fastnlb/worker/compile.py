@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from math import gcd
 from typing import TYPE_CHECKING
 
-from fastnlb.model import CaCertificate, Certificate, Front, Listener, Offer, SecurityPolicy, Server, ServerGroup
+from fastnlb.model import (
+    CaCertificate,
+    Certificate,
+    Front,
+    Listener,
+    Offer,
+    SecurityPolicy,
+    Server,
+    ServerGroup,
+    ServerKey,
+)
 from fastnlb.tls import alpn
 from fastnlb.tls.binding import context_address
 from fastnlb.tls.contexts import Security
@@ -66,8 +76,9 @@ def compile_offer(offer: Offer, contexts: Contexts) -> Compiled:
             fronts.append((listener.name, offer.fronts[listener.name], security))
             tls = _tls_fields(listener, names, fronts[-1], contexts, holds)
             served.update((name, names.certificates[name]) for name in _certificate_names(listener))
-        listeners.append((listener.name, _listener_fields(listener, names, tls)))
-    groups = [_group_fields(group) for group in snapshot.server_groups]
+        cell = offer.cells.listeners.get(listener.name, -1)
+        listeners.append((listener.name, _listener_fields(listener, names, tls, cell)))
+    groups = [_group_fields(group, offer.cells.servers) for group in snapshot.server_groups]
     return Compiled(listeners, groups, fronts, holds, _numbers(served))
 
 
@@ -76,13 +87,14 @@ def _certificate_names(listener: Listener) -> tuple[str, ...]:
     return (listener.certificate, *listener.additional_certificates)
 
 
-def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None) -> ListenerFields:
+def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None, cell: int) -> ListenerFields:
     return (
         names.groups[listener.server_group],
         tls,
         listener.handshake_timeout * 1000,
         listener.connect_timeout * 1000,
         listener.idle_timeout * 1000,
+        cell,
     )
 
 
@@ -135,11 +147,13 @@ def _numbers(served: Mapping[str, Certificate]) -> dict[str, int]:
     }
 
 
-def _group_fields(group: ServerGroup) -> GroupFields:
+def _group_fields(group: ServerGroup, cells: Mapping[ServerKey, int]) -> GroupFields:
     """A server of weight 0 takes no new connections, so the core does not learn of it."""
     servers = [server for server in group.servers if server.weight > 0]
     sequence = list(range(len(servers))) if group.scheduler == "rr" else smooth_sequence(servers)
-    return [(server.address, server.port) for server in servers], sequence
+    return [
+        (server.address, server.port, cells.get((group.name, server.address, server.port), -1)) for server in servers
+    ], sequence
 
 
 def smooth_sequence(servers: list[Server]) -> list[int]:

@@ -21,6 +21,7 @@ from OpenSSL import SSL
 
 from fastnlb._core.defs import Notice, StopReason
 from fastnlb._core.engine import Engine
+from fastnlb.board import Board
 from fastnlb.channel import ChannelClosed, ChannelError, Frame
 from fastnlb.master.process import WORKER_DONE, WORKER_REFUSED, Seat
 from fastnlb.stats.page import Page
@@ -34,11 +35,11 @@ ORPHAN_DRAIN_SECONDS = 30.0
 NOTICE_INTERVAL_SECONDS = 60.0
 
 
-def main(seat: Seat, *, page: Page, fronts: Sequence[SSL.Context] = ()) -> int:
+def main(seat: Seat, *, page: Page, board: Board, fronts: Sequence[SSL.Context] = ()) -> int:
     """Serve until the master says otherwise; returns the exit code."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        engine = boot(page, seat.row)
+        engine = boot(page, board, seat.row)
     except (BindingError, OSError) as error:
         seat.channel.send("notice", level="error", message=str(error))
         return WORKER_REFUSED

@@ -47,14 +47,16 @@ class Rig:
         idle_ms: int = 900_000,
         descriptor_limit: int = 20_000,
         tls: tuple[Any, ...] | None = None,
+        board: tuple[int, int, int] | None = None,
     ) -> None:
-        self.engine = Engine(addresses(), descriptor_limit=descriptor_limit)
+        self.engine = Engine(addresses(), board=board, descriptor_limit=descriptor_limit)
         self.context = context
         listener = listening_socket()
         self.address = listener.getsockname()
         self.port = self.address[1]
-        fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms)
-        self.engine.prepare(1, [("l", fields)], [(servers, list(range(len(servers))))], {"l": listener.detach()})
+        fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms, 0)
+        group = ([(*server, cell) for cell, server in enumerate(servers)], list(range(len(servers))))
+        self.engine.prepare(1, [("l", fields)], [group], {"l": listener.detach()})
         self.engine.commit()
         self._wake_read, self._wake_write = socket.socketpair()
         self.engine.watch(self._wake_read.fileno())

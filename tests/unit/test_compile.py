@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastnlb.model import Certificate, Front, Listener, Offer, Server, ServerGroup, Snapshot
+from fastnlb.model import Cells, Certificate, Front, Listener, Offer, Server, ServerGroup, Snapshot
 from fastnlb.tls.binding import context_address
 from fastnlb.tls.contexts import ContextError, make_fronts
 from fastnlb.worker.compile import compile_offer, smooth_sequence
@@ -61,14 +61,18 @@ def test_each_server_gets_its_share_and_no_long_runs(weights):
 def test_a_server_of_weight_0_is_left_out():
     group = ServerGroup("g", tuple(servers(0, 7, 0)))
     listener = Listener("l", "TCP", "127.0.0.1", 1, "g")
-    compiled = compile_offer(Offer(Snapshot((listener,), (group,))), Contexts())
-    assert compiled.groups == [([("127.0.0.1", 1001)], [0])]
-    assert compiled.listeners == [("l", (0, None, 10_000, 5_000, 900_000))]
+    compiled = compile_offer(
+        Offer(Snapshot((listener,), (group,)), {}, Cells({("g", "127.0.0.1", 1001): 7}, {"l": 3})), Contexts()
+    )
+    assert compiled.groups == [([("127.0.0.1", 1001, 7)], [0])]
+    assert compiled.listeners == [("l", (0, None, 10_000, 5_000, 900_000, 3))]
 
 
 def test_seconds_become_milliseconds_and_disabled_listeners_nothing(material):
     times = {"idle_timeout": 60, "handshake_timeout": 3, "connect_timeout": 2}
-    ((name, (group, tls, handshake, connect, idle)),) = compile_offer(offer(material, **times), Contexts()).listeners
+    ((name, (group, tls, handshake, connect, idle, _)),) = compile_offer(
+        offer(material, **times), Contexts()
+    ).listeners
     assert (name, group, handshake, connect, idle) == ("l", 0, 3000, 2000, 60_000)
     assert tls is not None
     assert compile_offer(offer(material, enabled=False), Contexts()).listeners == []

@@ -11,14 +11,15 @@ PACKAGE = Path(fastnlb.__file__).parent
 MAY_IMPORT = {
     "model": set(),
     "stats": set(),
+    "board": set(),
     "channel": {"model"},
     "hardening": set(),
     "tls": {"model"},
     "config": {"model", "tls"},
     "master": {"model", "channel", "hardening"},
-    "control": {"model", "channel", "stats", "tls", "config", "hardening"},
-    "worker": {"model", "channel", "stats", "tls", "master", "_core"},
-    "cli": {"model", "config", "tls", "stats", "master", "control", "worker"},
+    "control": {"model", "board", "channel", "stats", "tls", "config", "hardening"},
+    "worker": {"model", "board", "channel", "stats", "tls", "master", "_core"},
+    "cli": {"model", "board", "config", "tls", "stats", "master", "control", "worker"},
 }
 FOREIGN_KEEPERS = {"OpenSSL": {"tls", "worker"}, "cryptography": {"tls"}, "yaml": {"config"}, "pydantic": {"config"}}
 
