@@ -90,7 +90,7 @@ class Listener:
     """One address and port to accept on, and what becomes of a connection accepted there.
 
     `ca_certificate` names a CaCertificate and switches client authentication on; `client_certificate` says whether a
-    client may do without one.
+    client may do without one.  `cps` and `max_connections` are limits over all workers, and `mss` bytes; 0 = none.
     """
 
     name: str
@@ -109,6 +109,9 @@ class Listener:
     idle_timeout: int = 900
     handshake_timeout: int = 10
     connect_timeout: int = 5
+    cps: int = 0
+    max_connections: int = 0
+    mss: int = 0
     enabled: bool = True
     tags: tuple[tuple[str, str], ...] = ()
 

@@ -181,7 +181,8 @@ cdef class RelayProbe:
         queue_init(&self.k.ready)
         queue_init(&self.k.handshakes)
         wheel_init(&self.k.wheel, 0)
-        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1)], [([("127.0.0.1", 1, -1)], [0])])
+        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0)],
+                                   [([("127.0.0.1", 1, -1)], [0])])
         self.c = slab_take(&self.k.slab)
         self.c.state = CONN_RELAY
         self.c.table = self.k.table

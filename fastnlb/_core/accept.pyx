@@ -6,6 +6,8 @@ from libc.stdint cimport uint32_t
 from .conn cimport conn_open
 from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES
 from .defs cimport NOTICE_DESCRIPTORS, NOTICE_RESUMED, Acceptor, Core
+from .half cimport descriptor_reset
+from .limit cimport limit_enter
 from .poller cimport POLL_ACCEPTOR, poll_add_level, poll_key, poll_remove
 from .sys cimport (EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
                    close, errno)
@@ -41,7 +43,7 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
             return
         fd = accept4(acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
-            conn_open(k, acceptor.listener, fd)
+            _open(k, acceptor.listener, fd)
         elif errno == EAGAIN:
             return
         elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
@@ -50,6 +52,13 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
         elif errno != EINTR and errno != ECONNABORTED:
             k.count[<int> N_ACCEPT_ERRORS] += 1
             return
+
+
+cdef void _open(Core* k, uint32_t listener, int fd) noexcept nogil:
+    if limit_enter(k, &k.table.listeners[listener]):
+        conn_open(k, listener, fd)
+    else:
+        descriptor_reset(fd)
 
 
 cdef void _pause(Core* k) noexcept nogil:

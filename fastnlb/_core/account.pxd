@@ -8,6 +8,7 @@ from .counters cimport (N_ACCEPTED, N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERT
 from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT,
                     FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core,
                     Server)
+from .limit cimport limit_leave
 
 cdef enum:                     # tls1.h, sslerr.h
     TLS1_3_VERSION = 0x0304
@@ -64,13 +65,10 @@ cdef inline void account_leave_server(Core* k, Conn* c) noexcept nogil:
 cdef inline void account_open(Core* k, Conn* c) noexcept nogil:
     k.count[<int> N_ACCEPTED] += 1
     k.count[<int> N_CONNECTIONS] += 1
-    if c.listener.cell != NULL:
-        board_count(&k.board, c.listener.cell.connections, 1)
 
 cdef inline void account_close(Core* k, Conn* c) noexcept nogil:
     """The connection has ended, for the reason in c.fault."""
     account_leave_server(k, c)
-    if c.listener.cell != NULL:
-        board_count(&k.board, c.listener.cell.connections, -1)
+    limit_leave(k, c.listener)
     k.count[_close_counter(c.fault)] += 1
     k.count[<int> N_CONNECTIONS] -= 1

@@ -14,6 +14,7 @@ from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FRE
 from .dial cimport dial_next, dial_succeeded
 from .hello cimport hello_enter, hello_leave
 from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
+from .limit cimport limit_leave
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
 from .queue cimport queue_push, queue_remove
@@ -116,11 +117,12 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
 # --- ACCEPT, HANDSHAKE, CONNECT --------------------------------------------------------------------------------
 
 cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
-    """Take over a freshly accepted descriptor; it has TCP_NODELAY from its listening socket."""
+    """Take over a freshly accepted descriptor, counted by limit_enter; its listening socket gave it TCP_NODELAY."""
     cdef Conn* c = slab_take(&k.slab)
     if c == NULL:
         k.count[<int> N_ACCEPTED] += 1
         k.count[<int> N_CLOSED_MEMORY] += 1
+        limit_leave(k, &k.table.listeners[listener])
         close(fd)
         return
     _set_state(c, CONN_ACCEPT)

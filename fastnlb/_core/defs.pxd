@@ -171,6 +171,8 @@ cdef struct Listener:
     uint32_t handshake_ms
     uint32_t connect_ms
     uint32_t idle_ms
+    uint32_t cps           # new connections per second over all workers; 0 = any number
+    uint32_t max_connections    # likewise at one time
 
 cdef struct Table:         # one compiled Snapshot; immutable but for cursors and refs
     uint64_t generation

@@ -7,11 +7,14 @@ from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Group, Server, Step
 from .half cimport half_adopt, half_close
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
-from .sys cimport (EINPROGRESS, IPPROTO_TCP, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET,
-                   TCP_NODELAY, connect, errno, getsockopt, setsockopt, sockaddr, socket, socklen_t)
+from .sys cimport (EINPROGRESS, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
+                   SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, connect, errno, getsockopt, setsockopt,
+                   sockaddr, socket, socklen_t)
 
 cdef enum:
     MOST_ATTEMPTS = 255        # what Conn.attempts can count
+    KEEPALIVE_IDLE = 60        # seconds: a server that is gone shows long before the longest idle timeout
+    KEEPALIVE_INTERVAL = 15
 
 
 cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
@@ -41,8 +44,16 @@ cdef void _choose(Group* group, Conn* c) noexcept nogil:
     c.attempts += 1
 
 
+cdef void _set_options(int fd) noexcept nogil:
+    """As master/sockets.py has them for the other side; only the system's number of probes is left."""
+    cdef int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle))
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval))
+
+
 cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
-    cdef int on = 1
     cdef int fd = socket(server.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if fd < 0:
         return False
@@ -51,7 +62,7 @@ cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
     c.server_half.readable = 0
     c.server_half.writable = 0
     c.server_half.exhaust = 0
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+    _set_options(fd)
     if connect(fd, <sockaddr*> &server.address, server.length) != 0 and errno != EINPROGRESS:
         return False
     return poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, True, c.generation, c.slot))

@@ -8,7 +8,7 @@ DEBUG_BUILD: bool
 Staples = list[tuple[int, bytes, int]]
 Identities = list[tuple[int, Staples]]
 TlsFields = tuple[int, bytes, int, int, int, bool, bytes, bool, Identities, list[tuple[bytes, int]]]
-ListenerFields = tuple[int, TlsFields | None, int, int, int, int]
+ListenerFields = tuple[int, TlsFields | None, int, int, int, int, int, int]
 GroupFields = tuple[list[tuple[str, int, int]], list[int]]
 
 class Engine:

@@ -25,14 +25,23 @@ cdef inline void half_close(Core* k, Half* half) noexcept nogil:
     k.descriptors -= 1
     k.count[<int> N_DESCRIPTORS] -= 1
 
-cdef inline void half_reset(Core* k, Half* half) noexcept nogil:
-    """Close with RST: the peer learns that the stream did not end cleanly.  Discards what was not yet sent."""
+cdef inline void _linger_not(int fd) noexcept nogil:
+    """The close of this descriptor sends an RST and discards what was not yet sent."""
     cdef linger hard
     hard.l_onoff = 1
     hard.l_linger = 0
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+
+cdef inline void half_reset(Core* k, Half* half) noexcept nogil:
+    """Close with RST: the peer learns that the stream did not end cleanly.  Discards what was not yet sent."""
     if half.fd >= 0:
-        setsockopt(half.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard))
+        _linger_not(half.fd)
         half_close(k, half)
+
+cdef inline void descriptor_reset(int fd) noexcept nogil:
+    """The same for one that was accepted and belongs to no connection."""
+    _linger_not(fd)
+    close(fd)
 
 cdef inline bint half_has_unsent(Half* half) noexcept nogil:
     """Whether the kernel holds bytes the peer has not acknowledged and still may."""

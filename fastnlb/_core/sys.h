@@ -25,10 +25,12 @@
 static inline int bit_lowest(unsigned long long word) { return __builtin_ctzll(word); }
 static inline int bit_highest(unsigned long long word) { return 63 - __builtin_clzll(word); }
 
-/* Shared memory.  Relaxed is enough: no cell of the board says anything about another. */
+/* Shared memory.  Relaxed is enough: no cell of the board says anything about another.  Who compares counts of
+ * several workers puts the fence between its own and theirs. */
 #define atomic_load32(at) __atomic_load_n((at), __ATOMIC_RELAXED)
 #define atomic_store32(at, value) __atomic_store_n((at), (value), __ATOMIC_RELAXED)
 #define atomic_add32(at, value) __atomic_add_fetch((at), (value), __ATOMIC_RELAXED)
+#define atomic_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define atomic_load64(at) __atomic_load_n((at), __ATOMIC_RELAXED)
 #define atomic_loadi32(at) __atomic_load_n((at), __ATOMIC_RELAXED)
 #define atomic_storei32(at, value) __atomic_store_n((at), (value), __ATOMIC_RELAXED)

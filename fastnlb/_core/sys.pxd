@@ -8,6 +8,7 @@ cdef extern from "sys.h" nogil:
     void CORE_ASSERT(bint condition) noexcept
     int bit_lowest(unsigned long long word) noexcept
     int bit_highest(unsigned long long word) noexcept
+    void atomic_fence() noexcept
 
 cdef extern from "<errno.h>" nogil:
     int errno
@@ -33,6 +34,7 @@ cdef extern from "<time.h>" nogil:
     struct timespec:
         long tv_sec
         long tv_nsec
+    int CLOCK_MONOTONIC
     int CLOCK_MONOTONIC_COARSE
     int clock_gettime(int clock, timespec* out)
 
@@ -74,6 +76,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SOCK_CLOEXEC
         SOL_SOCKET
         SO_ERROR
+        SO_KEEPALIVE
         SO_LINGER
         SHUT_WR
         MSG_MORE
@@ -108,6 +111,8 @@ cdef extern from "<netinet/tcp.h>" nogil:
     enum:
         TCP_CLOSE
         TCP_INFO
+        TCP_KEEPIDLE
+        TCP_KEEPINTVL
         TCP_NODELAY
 
 cdef extern from "<arpa/inet.h>" nogil:

@@ -12,9 +12,9 @@ from .tlslistener cimport tls_listener_build, tls_listener_free
 
 
 cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
-    """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell);
-    groups: (servers, sequence) with servers a list of (address, port, cell) and sequence a list of indexes into it,
-    in the order to pick.  Cells are numbers on the board, -1 for none.
+    """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell, cps,
+    max connections), the last two 0 for no limit; groups: (servers, sequence) with servers a list of (address, port,
+    cell) and sequence a list of indexes into it, in the order to pick.  Cells are numbers on the board, -1 for none.
 
     Raises ValueError for an address that is no IP literal or a number out of range, MemoryError.
     """
@@ -80,12 +80,16 @@ cdef int _build_server(Server* server, str address, int port) except -1:
 
 cdef int _build_listener(Core* k, Table* table, tuple fields) except -1:
     cdef Listener* listener = &table.listeners[table.listener_count]
-    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell = fields
+    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell, cps, max_connections = fields
     if not 0 <= group < table.group_count:
         raise ValueError(f"listener names group {group} of {table.group_count}")
     listener.group = group
     if cell >= 0:
         listener.cell = board_listener(&k.board, _cell(cell, BOARD_LISTENER_CELLS))
+    elif cps or max_connections:
+        raise ValueError("a limit over all workers needs a cell of the board")
+    listener.cps = cps
+    listener.max_connections = max_connections
     table.listener_count += 1
     if tls is not None:
         listener.tls = tls_listener_build(&k.tls, tls)

@@ -71,6 +71,9 @@ def _listener(block: schema.ListenerBlock) -> model.Listener:
         idle_timeout=block.idle_timeout,
         handshake_timeout=block.handshake_timeout,
         connect_timeout=block.connect_timeout,
+        cps=block.cps,
+        max_connections=block.max_connections,
+        mss=block.mss,
         enabled=block.enabled,
         tags=tuple(sorted(block.tags.items())),
     )

@@ -20,7 +20,7 @@ from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommi
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.process import State, Worker
-from fastnlb.master.sockets import Rows, SocketTable, close_rows, plan_sockets
+from fastnlb.master.sockets import CannotListen, Rows, SocketPlan, SocketTable, close_rows, plan_sockets, try_options
 from fastnlb.model import Cells, Front, Offer, Snapshot
 
 SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
@@ -68,7 +68,7 @@ class Rollout:
         self._current: _Offer | None = None  # None only before the first commit
         self._next: _Offer | None = None
         self._change: Change | None = None
-        self._closes: tuple[str, ...] = ()
+        self._sockets = SocketPlan((), ())
 
     @property
     def snapshot(self) -> Snapshot:
@@ -97,17 +97,20 @@ class Rollout:
         if self._change is not None:
             raise ChangeInProgress("the previous change is not finished")
         plan = plan_sockets(self.snapshot, snapshot)
+        for listener in plan.tunes:
+            try_options(listener)
         opened = self._table.open_rows(plan.opens, self._seats)
         try:
             fronts = self._fronts.assign(snapshot)
             cells = self._cells.assign(snapshot)
+            _check_limits(snapshot, cells)
             payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells)))
             self._next = _Offer(self._last_generation + 1, snapshot, fronts, cells, payload)
         except BaseException:
             close_rows(opened)
             raise
         self._last_generation += 1
-        self._closes = plan.closes
+        self._sockets = plan
         self._change = Change(self._last_generation, snapshot, opened, self._participants())
         for index in self._change.participants & self._fleet.workers.keys():
             self._offer_next(self._fleet.workers[index])
@@ -193,7 +196,9 @@ class Rollout:
         self._current, self._next = self._next, None
         self._fronts.adopt(self._current.snapshot, self._current.fronts)
         self._cells.adopt(self._current.cells)
-        self._table.adopt(self._change.opened_rows, self._closes)
+        self._table.adopt(self._change.opened_rows, self._sockets.closes)
+        for listener in self._sockets.tunes:
+            self._table.tune(listener)
 
     def _tell(self, indices: Iterable[int], kind: str) -> None:
         for index in indices:
@@ -236,7 +241,7 @@ class Rollout:
     def _offer_next(self, worker: Worker) -> None:
         if self._change is None or self._next is None:
             return
-        row = {name: sock for name, sock in self._table.row(worker.index).items() if name not in self._closes}
+        row = {name: sock for name, sock in self._table.row(worker.index).items() if name not in self._sockets.closes}
         row |= _row_of(self._change.opened_rows, worker.index)
         self._offer(worker, self._next, row)
 
@@ -250,6 +255,14 @@ class Rollout:
         worker.offered, worker.staged = offer.generation, row
         if worker.state is State.BOOTING:
             worker.state = State.PREPARING
+
+
+def _check_limits(snapshot: Snapshot, cells: Cells) -> None:
+    """A limit over all workers is kept on the board; without a cell it would be none, and nobody would know."""
+    for listener in snapshot.active_listeners():
+        if (listener.cps or listener.max_connections) and cells.listeners.get(listener.name, -1) < 0:
+            reason = "the shared board is full, and cps and max_connections need a place on it"
+            raise CannotListen(listener.name, listener.address, listener.port, reason)
 
 
 def _row_of(rows: Rows, index: int) -> dict[str, socket.socket]:

@@ -22,6 +22,9 @@ from pathlib import Path
 from fastnlb.model import Listener, Snapshot
 
 BACKLOG = 4096
+KEEPALIVE_IDLE = 60
+"""Seconds: a client that is gone without a word shows long before the longest idle timeout.  As in _core/dial.pyx."""
+KEEPALIVE_INTERVAL = 15
 LOCK_PATIENCE = 1.0  # seconds another fastnlb may take to open the same port
 
 Key = tuple[str, int]
@@ -45,10 +48,13 @@ class CannotListen(Exception):  # noqa: N818 - reads as what it says
 
 @dataclass(frozen=True, slots=True)
 class SocketPlan:
-    """What a change means for the sockets.  A listener that moved to another address is in both."""
+    """What a change means for the sockets.  A listener that moved to another address is opened and closed; `tunes`
+    are those that keep their sockets and need other options on them.
+    """
 
     opens: tuple[Listener, ...]
     closes: tuple[str, ...]
+    tunes: tuple[Listener, ...] = ()
 
 
 def plan_sockets(old: Snapshot, new: Snapshot) -> SocketPlan:
@@ -57,7 +63,9 @@ def plan_sockets(old: Snapshot, new: Snapshot) -> SocketPlan:
     after = {listener.name: (listener.address, listener.port) for listener in new.active_listeners()}
     opens = tuple(each for each in new.active_listeners() if before.get(each.name) != after[each.name])
     closes = tuple(name for name, endpoint in before.items() if after.get(name) != endpoint)
-    return SocketPlan(opens, closes)
+    mss = {listener.name: listener.mss for listener in old.active_listeners()}
+    tunes = tuple(each for each in new.active_listeners() if each not in opens and mss[each.name] != each.mss)
+    return SocketPlan(opens, closes, tunes)
 
 
 class SocketTable:
@@ -87,6 +95,15 @@ class SocketTable:
         for name in closes:
             self._retired += self._pop(name)
         self._rows.update(opened)
+
+    def tune(self, listener: Listener) -> None:
+        """Gives the sockets of a listener its options, for connections to come; raises nothing after `try_options`.
+
+        The workers' copies are the same open sockets.
+        """
+        for (name, _), sock in self._rows.items():
+            if name == listener.name:
+                _set_mss(sock, listener)
 
     def close(self, name: str) -> None:
         """Closes every socket of one listener."""
@@ -126,6 +143,16 @@ class SocketTable:
         yield from self._rows.values()
         yield from self._retired
         yield from opened.values()
+
+
+def try_options(listener: Listener) -> None:
+    """Raises CannotListen when the kernel does not take the options of this listener."""
+    try:
+        with _socket(listener) as sock:
+            _set_mss(sock, listener)
+    except OSError as error:
+        reason = str(error.strerror or error).lower()
+        raise CannotListen(listener.name, listener.address, listener.port, reason) from error
 
 
 def close_rows(rows: Rows) -> None:
@@ -168,8 +195,13 @@ def _listen(listener: Listener) -> socket.socket:
     sock = _socket(listener)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Accepted sockets inherit it, which saves a system call per connection.
+        # Accepted sockets inherit them, which saves system calls per connection.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+        if listener.mss:
+            _set_mss(sock, listener)
         sock.bind((listener.address, listener.port))
         sock.listen(_backlog())
         sock.setblocking(False)
@@ -177,6 +209,14 @@ def _listen(listener: Listener) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _set_mss(sock: socket.socket, listener: Listener) -> None:
+    """0 takes back what was set before."""
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, listener.mss)
+    except OSError as error:
+        raise OSError(error.errno, f"the kernel does not take an mss of {listener.mss}") from error
 
 
 def _socket(listener: Listener) -> socket.socket:

@@ -25,6 +25,8 @@ class Number(NamedTuple):
 NUMBERS: tuple[Number, ...] = (
     Number("accepted", COUNTER, "connections accepted"),
     Number("connections", GAUGE, "connections open now, in any state"),
+    Number("dropped_cps", COUNTER, "clients reset right after accept because of cps; not among the accepted"),
+    Number("dropped_max_connections", COUNTER, "likewise, because of max_connections"),
     Number("handshakes", COUNTER, "TLS handshakes completed"),
     Number("handshakes_resumed", COUNTER, "of those, resumed from a ticket"),
     Number("handshakes_tls12", COUNTER, "of those, with TLS 1.2 or older"),

@@ -95,6 +95,8 @@ def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None, c
         listener.connect_timeout * 1000,
         listener.idle_timeout * 1000,
         cell,
+        listener.cps,
+        listener.max_connections,
     )
 
 

@@ -8,14 +8,18 @@ each of its own, which are somewhat more than half of all; 20,000 descriptors ca
 import resource
 import socket
 import ssl
+import time
 
 import pytest
 from support import servers
 from support.daemon import quick, resident_kib
+from support.procs import wait_steady
 
 from fastnlb._core.engine import DEBUG_BUILD
 
 CROWD = 5000
+SILENT_CROWD = 10_000
+SILENCE = 2.5  # seconds
 SMALLEST_CROWD = 1000
 SPARE_DESCRIPTORS = 300
 # The sanitizers keep what was freed, and surround what was not.
@@ -23,10 +27,10 @@ MOST_KIB = 400 if DEBUG_BUILD else 80
 
 
 @pytest.fixture
-def crowd_size():
+def crowd_size(request):
     """How many fit; the soft limit of this process is raised meanwhile."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    size = min(CROWD, int((hard - SPARE_DESCRIPTORS) / 1.2))
+    size = min(getattr(request, "param", CROWD), int((hard - SPARE_DESCRIPTORS) / 1.2))
     assert size >= SMALLEST_CROWD, f"a descriptor limit of {hard} is too small for {SMALLEST_CROWD} connections"
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield size
@@ -64,6 +68,23 @@ def test_a_connection_that_was_busy_once_is_light_again(tmp_path, material, crow
         daemon.wait_numbers(connections=count, buffers_lent=0)
         each = (resident_kib(daemon.workers[0]) - before) / count
         assert each < MOST_KIB / 1.5, f"{each:.1f} KiB for each connection after {size} bytes each way"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("crowd_size", [SILENT_CROWD], indirect=True)
+def test_ten_thousand_silent_connections_wake_nobody(tmp_path, crowd_size, crowd):
+    """Each has a timer of its own and probes of the kernel's; the loops sleep all the same."""
+    with servers.running("echo", tmp_path) as server, quick(tmp_path, [server], "--protocol", "TCP") as daemon:
+        for _ in range(crowd_size):
+            crowd.append(socket.create_connection(daemon.address, timeout=30))
+        daemon.wait_numbers(connections=crowd_size, connects=crowd_size, timers=crowd_size)
+        # Timers of what is behind a connection (its connecting) may still run out.
+        before = wait_steady(lambda: daemon.total()["turns"], "the loops", quiet=1)
+        time.sleep(SILENCE)
+        assert daemon.total()["turns"] == before
+        crowd[0].sendall(b"x")
+        assert crowd[0].recv(1) == b"x"
+        assert daemon.total()["turns"] > before
 
 
 @pytest.mark.timeout(240)

@@ -44,12 +44,7 @@ class Daemon:
 
     def rows(self) -> list[dict[str, int]]:
         """The counter page, a row per worker."""
-        descriptor = next(fd for fd, what in descriptors(self.program.pid).items() if MEMORY_NAME in what)
-        with Path(f"/proc/{self.program.pid}/fd/{descriptor}").open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as page:
-                rows = [struct.unpack_from(ROW, page, at) for at in range(0, size - size % STRIDE, STRIDE)]
-        return [dict(zip(NAMES, row, strict=True)) for row in rows]
+        return counter_rows(self.program.pid)
 
     def total(self) -> dict[str, int]:
         rows = self.rows()
@@ -69,6 +64,16 @@ class Daemon:
         self.wait_numbers(descriptors=0, buffers_lent=0, tls_objects=0, timers=0)
         for pid in self.workers:
             assert worker_sockets(pid) == 2, descriptors(pid)
+
+
+def counter_rows(master: int) -> list[dict[str, int]]:
+    """The counter page of a daemon, a row per worker."""
+    descriptor = next(fd for fd, what in descriptors(master).items() if MEMORY_NAME in what)
+    with Path(f"/proc/{master}/fd/{descriptor}").open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as page:
+            rows = [struct.unpack_from(ROW, page, at) for at in range(0, size - size % STRIDE, STRIDE)]
+    return [dict(zip(NAMES, row, strict=True)) for row in rows]
 
 
 def worker_sockets(pid: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastnlb._core.defs import StopReason
@@ -34,8 +34,14 @@ def one_context(context: Any) -> tuple[Any, ...]:
     return (address, bytes(32), 0, 0, 0, False, b"", False, [(address, [])], [])
 
 
+NO_LIMITS = (0, 0)
+
+
 class Rig:
-    """One listener, `servers` behind it: plain TCP, or TLS under `context`, or as the core fields in `tls` say."""
+    """One listener, `servers` behind it: plain TCP, or TLS under `context`, or as the core fields in `tls` say.
+
+    `limits` are cps and max_connections of it; more than one pair makes as many listeners alike, at `addresses`.
+    """
 
     def __init__(
         self,
@@ -48,22 +54,33 @@ class Rig:
         descriptor_limit: int = 20_000,
         tls: tuple[Any, ...] | None = None,
         board: tuple[int, int, int] | None = None,
+        limits: Sequence[tuple[int, int]] = (NO_LIMITS,),
     ) -> None:
         self.engine = Engine(addresses(), board=board, descriptor_limit=descriptor_limit)
         self.context = context
-        listener = listening_socket()
-        self.address = listener.getsockname()
+        listeners = [listening_socket() for _ in limits]
+        self.addresses = [listener.getsockname() for listener in listeners]
+        self.address = self.addresses[0]
         self.port = self.address[1]
-        fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms, 0)
-        group = ([(*server, cell) for cell, server in enumerate(servers)], list(range(len(servers))))
-        self.engine.prepare(1, [("l", fields)], [group], {"l": listener.detach()})
-        self.engine.commit()
+        self._fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms)
+        self._group = ([(*server, cell) for cell, server in enumerate(servers)], list(range(len(servers))))
+        self._configure(1, limits, {_name(cell): each.detach() for cell, each in enumerate(listeners)})
         self._wake_read, self._wake_write = socket.socketpair()
         self.engine.watch(self._wake_read.fileno())
         self.stop_reasons: list[StopReason] = []
         self._clients: list[socket.socket] = []
         self._thread: threading.Thread | None = None
         self.start()
+
+    def _configure(self, generation: int, limits: Sequence[tuple[int, int]], sockets: dict[str, int]) -> None:
+        listeners = [(_name(cell), (*self._fields, cell, *pair)) for cell, pair in enumerate(limits)]
+        self.engine.prepare(generation, listeners, [self._group], sockets)
+        self.engine.commit()
+
+    def limit(self, *limits: tuple[int, int]) -> None:
+        """The limits of each listener from now on, as a reload changes them."""
+        with self.paused() as engine:
+            self._configure(max(engine.generations()) + 1, limits, {})
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -95,9 +112,9 @@ class Rig:
         yield self.engine
         self.start()
 
-    def connect(self) -> socket.socket:
+    def connect(self, listener: int = 0) -> socket.socket:
         """A client's socket; closed with the rig at the latest."""
-        sock = socket.create_connection(self.address, timeout=20)
+        sock = socket.create_connection(self.addresses[listener], timeout=20)
         self._clients.append(sock)
         return sock
 
@@ -154,6 +171,10 @@ class Rig:
         assert counts == dict.fromkeys(counts, 0), counts
         closed = sum(value for name, value in numbers.items() if name.startswith("closed_"))
         assert closed == numbers["accepted"], numbers
+
+
+def _name(listener: int) -> str:
+    return f"l{listener or ''}"
 
 
 class Backend:

@@ -1,9 +1,10 @@
 """A server in a process of its own, so that its descriptors and its processor time are not the test's.
 
-    python -m support.servers KIND
+    python -m support.servers KIND [ADDRESS]
 
-KIND is `echo`; `mirror`, as support.stream describes it; `tongues`, as support.tongues describes it; or `http`: GET
-/SIZE answers with a stream of that size, PUT with the SHA-256 of what it got.  The port is the first line it writes.
+KIND is `echo`, on ADDRESS; `mirror`, as support.stream describes it; `tongues`, as support.tongues describes it; or
+`http`: GET /SIZE answers with a stream of that size, PUT with the SHA-256 of what it got.  The port is the first line
+it writes.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def serve_http() -> None:
     server.serve_forever()
 
 
-async def serve(protocol: type[asyncio.Protocol]) -> None:
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, backlog=4096)
+async def serve(protocol: type[asyncio.Protocol], host: str = "127.0.0.1") -> None:
+    server = await asyncio.get_running_loop().create_server(protocol, host, 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await server.serve_forever()
 
@@ -79,7 +80,7 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if sys.argv[1] == "echo":
-        asyncio.run(serve(Echo))
+        asyncio.run(serve(Echo, *sys.argv[2:]))
     elif sys.argv[1] == "tongues":
         asyncio.run(serve(Tongues))
     elif sys.argv[1] == "mirror":
@@ -89,10 +90,11 @@ def main() -> None:
 
 
 @contextmanager
-def running(kind: str, folder: Path) -> Iterator[tuple[str, int]]:
-    """The address of such a server, for the length of a block."""
-    with program(["-m", "support.servers", kind], folder / f"server-{kind}") as started:
-        yield "127.0.0.1", int(started.wait_line(r"\d+"))
+def running(kind: str, folder: Path, host: str = "127.0.0.1") -> Iterator[tuple[str, int]]:
+    """The address of such a server, for the length of a block; only `echo` may have another host."""
+    more = [] if host == "127.0.0.1" else [host]
+    with program(["-m", "support.servers", kind, *more], folder / f"server-{kind}") as started:
+        yield host, int(started.wait_line(r"\d+"))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
 """The shared board, and who is given which of its cells."""
 
 import os
+from dataclasses import replace
 
 import pytest
+from support.procs import free_port, listening_inodes
 
 from fastnlb.board import CACHE_LINE, LISTENER_CELLS, SERVER_CELLS, Board, Health, Reason
-from fastnlb.master.cells import REST_SECONDS, CellBook
+from fastnlb.master.cells import NO_BOARD, REST_SECONDS, CellBook
+from fastnlb.master.fronts import Fronts
+from fastnlb.master.rollout import Rollout
+from fastnlb.master.sockets import CannotListen, SocketTable
 from fastnlb.model import Listener, Server, ServerGroup, Snapshot
 
 
@@ -116,3 +121,15 @@ def test_listeners_have_cells_of_their_own(board, clock):
     book = CellBook(board, clock)
     both = book.assign(snapshot(1, listeners=("a", "b")))
     assert sorted(both.listeners.values()) == [0, 1]
+
+
+@pytest.mark.parametrize("limit", [{"cps": 1}, {"max_connections": 1}])
+def test_a_limit_without_a_cell_is_refused_and_not_forgotten(limit):
+    """There would be none, and nobody would know."""
+    rollout = Rollout(1, None, SocketTable(), Fronts(1), CellBook(NO_BOARD), on_done=None, on_failed=None)
+    wanted = snapshot(1)
+    limited = replace(wanted.listeners[0], port=free_port(), **limit)
+    with pytest.raises(CannotListen, match=r"listener l: .* the shared board is full"):
+        rollout.apply(replace(wanted, listeners=(limited,)))
+    assert not listening_inodes(limited.port)
+    assert not rollout.changing

@@ -87,6 +87,9 @@ def test_every_listener_setting_reaches_the_snapshot(folder: Path) -> None:
         idle_timeout: 60
         handshake_timeout: 7
         connect_timeout: 3
+        cps: 100
+        max_connections: 2000
+        mss: 1400
         enabled: false
         tags: {tier: front, env: prod}
     """
@@ -107,6 +110,9 @@ def test_every_listener_setting_reaches_the_snapshot(folder: Path) -> None:
         idle_timeout=60,
         handshake_timeout=7,
         connect_timeout=3,
+        cps=100,
+        max_connections=2000,
+        mss=1400,
         enabled=False,
         tags=(("env", "prod"), ("tier", "front")),
     )
@@ -186,11 +192,11 @@ def test_every_problem_is_found_at_once_and_at_its_place(folder: Path) -> None:
             port: 443
             server_group: wed
             idle_timeout: 1000
-            cps: 5
           - name: tcp
             protocol: TCP
             address: 127.0.0.1
             port: 443
+        user: nobody
     """
     assert refusals(put(folder, text)) == [
         'fastnlb.yaml:2:1: workerz: unknown key "workerz"; did you mean "workers"?',
@@ -202,9 +208,9 @@ def test_every_problem_is_found_at_once_and_at_its_place(folder: Path) -> None:
         "fastnlb.yaml:12:5: listeners[0]: a TCPSSL listener takes a certificate: add the key certificate",
         'fastnlb.yaml:15:19: listeners[0].server_group: there is no server group "wed"; did you mean "web"?',
         "fastnlb.yaml:16:19: listeners[0].idle_timeout: 1000 is out of range: idle_timeout takes 1 to 900 seconds",
-        "fastnlb.yaml:17:10: listeners[0].cps: a limit on new connections per second (cps) is not available in this "
-        "version of fastnlb (0.1): leave it out",
-        'fastnlb.yaml:18:5: listeners[1]: missing key "server_group": the name of a server group',
+        'fastnlb.yaml:17:5: listeners[1]: missing key "server_group": the name of a server group',
+        "fastnlb.yaml:21:7: user: dropping to another user (user) is not available in this version of fastnlb (0.1): "
+        "start fastnlb as that user",
     ]
 
 

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 from support.procs import descriptors, free_port, listening_inodes
 
-from fastnlb.master.sockets import CannotListen, SocketTable, close_rows, plan_sockets
+from fastnlb.master.sockets import (
+    KEEPALIVE_IDLE,
+    KEEPALIVE_INTERVAL,
+    CannotListen,
+    SocketTable,
+    close_rows,
+    plan_sockets,
+    try_options,
+)
 from fastnlb.model import Listener, Snapshot
 
 
@@ -71,6 +79,53 @@ def test_the_sockets_are_as_the_data_plane_wants_them(table: SocketTable) -> Non
         accepted, _ = sock.accept()
         stack.enter_context(accepted)
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "not inherited"
+
+
+def accepted_from(sock: socket.socket, stack: ExitStack) -> tuple[socket.socket, socket.socket]:
+    """A client's socket and the one it was accepted on."""
+    client = stack.enter_context(socket.create_connection(sock.getsockname(), timeout=5))
+    sock.settimeout(5)
+    return client, stack.enter_context(sock.accept()[0])
+
+
+def test_dead_clients_are_looked_for(table: SocketTable) -> None:
+    table.adopt(table.open_rows([listener()], 1))
+    with ExitStack() as stack:
+        _, accepted = accepted_from(table.row(0)["https"], stack)
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle, interval, probes = (
+            accepted.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+    assert (idle, interval) == (KEEPALIVE_IDLE, KEEPALIVE_INTERVAL)
+    assert idle + probes * interval < 900, "not before the longest idle timeout"
+
+
+def segment_size(sock: socket.socket) -> int:
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+
+
+def test_the_segment_size_is_what_clients_are_told_and_changes_on_open_sockets(table: SocketTable) -> None:
+    each = replace(listener(), mss=600)
+    table.adopt(table.open_rows([each], 1))
+    with ExitStack() as stack:
+        for mss in (600, 1400, 0):
+            table.tune(replace(each, mss=mss))
+            client, accepted = accepted_from(table.row(0)["https"], stack)
+            for sock in (client, accepted):
+                assert mss - 40 <= segment_size(sock) <= mss if mss else segment_size(sock) > 1500
+
+
+@pytest.mark.parametrize("mss", [1, 87])
+def test_a_segment_size_the_kernel_refuses_is_named_with_its_listener(table: SocketTable, mss: int) -> None:
+    each = replace(listener(), mss=mss)
+    complaint = f"listener https: cannot listen on 127.0.0.1:{each.port}: the kernel does not take an mss of {mss}"
+    for refused in (lambda: table.open_rows([each], 2), lambda: try_options(each)):
+        with pytest.raises(CannotListen) as caught:
+            refused()
+        assert str(caught.value) == complaint
+    try_options(replace(each, mss=0))
+    assert not listening_inodes(each.port)
 
 
 @needs_ipv6
@@ -191,7 +246,12 @@ def test_the_plan_of_a_change() -> None:
     new_state = Snapshot(
         listeners=(replace(kept, idle_timeout=5), now_moved, replace(stopped, enabled=False), new),
     )
+    assert plan_sockets(old_state, new_state).tunes == ()
+    now_smaller = replace(kept, mss=1400)
+    new_state = replace(new_state, listeners=(now_smaller, replace(now_moved, mss=1400), *new_state.listeners[2:]))
     plan = plan_sockets(old_state, new_state)
+    assert plan.tunes == (now_smaller,)
+    now_moved = new_state.listeners[1]
     assert plan.opens == (now_moved, new)
     assert sorted(plan.closes) == ["gone", "moved", "stopped"]
     assert plan_sockets(old_state, old_state) == plan_sockets(Snapshot(), Snapshot())
