@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import random
 import selectors
 import time
@@ -30,6 +31,7 @@ from fastnlb.model import HealthCheck, Offer, ServerKey
 
 MOST_PROBES = 1000
 JITTER = 0.1  # of the interval
+TICK = 1 / 16  # seconds; probes begin together at its multiples, which spares most turns of the loop
 LOOK_SECONDS = 0.5  # from one look at the workers' failures to the next
 SHORTAGE_SECONDS = 1.0  # until it is tried again
 NEVER = float("inf")
@@ -74,7 +76,7 @@ class _Target:
     cell: int
     check: HealthCheck
     standing: Standing
-    failures: int  # of the workers, when last looked into
+    failures: int = 0  # of the workers, when last looked into
     due: float = NEVER
     next_probe: float = 0.0
     probe: Running | None = None
@@ -162,9 +164,9 @@ class Checks:
 
     def _admit(self, key: ServerKey, cell: int, check: HealthCheck) -> _Target:
         standing = Standing(check, *self._board.health(cell))
-        target = _Target(key, cell, check, standing, self._board.failures(cell))
+        target = _Target(key, cell, check, standing)
         self._board.set_health(cell, standing.health, standing.reason)
-        self._set_timer(target, self._clock() + check.interval * self._chance())
+        self._set_timer(target, _tick_after(self._clock() + check.interval * self._chance()))
         return target
 
     def _dismiss(self, target: _Target) -> None:
@@ -202,7 +204,7 @@ class Checks:
 
     def _begin(self, target: _Target, now: float) -> None:
         _, address, port = target.key
-        target.next_probe = now + target.check.interval * (1 - JITTER + 2 * JITTER * self._chance())
+        target.next_probe = _tick_after(now + target.check.interval * (1 - JITTER + 2 * JITTER * self._chance()))
         probe = self._make_probe(target.check, address, port)
         try:
             verdict = probe.begin()
@@ -259,6 +261,10 @@ class Checks:
         target.probe.close()
         target.probe = None
         self._running.discard(target)
+
+
+def _tick_after(when: float) -> float:
+    return math.ceil(when / TICK) * TICK
 
 
 def _log_change(target: _Target, before: Health) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from fastnlb.board import Board, Health, Reason
-from fastnlb.control.health import LOOK_SECONDS, MOST_PROBES, SHORTAGE_SECONDS, Checks
+from fastnlb.control.health import LOOK_SECONDS, MOST_PROBES, SHORTAGE_SECONDS, TICK, Checks
 from fastnlb.control.probe import Phase, Shortage
 from fastnlb.control.standing import Standing
 from fastnlb.model import Cells, HealthCheck, Offer, Server, ServerGroup, Snapshot
@@ -284,7 +284,7 @@ def test_the_interval_is_from_start_to_start_give_or_take_a_tenth(stage: Stage, 
     stage.turn(3)
     stage.turn(after - 3 - 0.01)
     assert not stage.running
-    stage.turn(0.02)
+    stage.turn(0.01 + TICK)
     assert stage.running
 
 
