@@ -60,7 +60,7 @@ class Probe:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
             error = self._socket.connect_ex(self._place)
         except OSError as failed:
-            error = failed.errno or 0
+            error = failed.errno or errno.EINVAL
         if error in _OURS:
             self.close()
             raise Shortage(errno.errorcode[error])
