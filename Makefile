@@ -36,6 +36,7 @@ lint: build
 bench: build
 	$(BIN)/python bench/proxy_cost.py
 	$(BIN)/python bench/handshake_features.py
+	$(BIN)/python bench/health_cost.py
 
 build: $(VENV)/built
 

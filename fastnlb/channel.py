@@ -20,8 +20,8 @@ and their order, so there is no parser here, only checks.
 
 The same between the master and the control process, which decides what is to be served and asks for it:
 
-    master  current   generation           one memfd: the Offer in force.  First of all, and whenever it changed
-                                           without a proposal of this process.  Generation 1: that of the start
+    master  current   generation           one memfd: the Offer in force.  First of all, and after every change; of
+                                           one this process proposed, before its `outcome`.  Generation 1: the start
     master  reload                         read the configuration again, propose, then answer `reloaded`
     master  outcome   serial, accepted,    the end of that proposal; `message` says why it was refused, and then
                       message              nothing has changed

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 TCPSSL = "TCPSSL"
 TCP = "TCP"
+HTTP = "HTTP"
+HTTP_1_1 = "HTTP1.1"
+SERVER_IP = "$SERVER_IP"
 DEFAULT_SECURITY_POLICY = "tls_cipher_policy_1_2_strict_with_1_3"
 REQUIRED = "required"
 OPTIONAL = "optional"
@@ -77,12 +80,37 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How the servers of a group are probed.  `type` is TCP or HTTP; what follows `unhealthy_threshold` is HTTP's.
+
+    `connect_port` 0 is the server's own; `connect_timeout` holds for the answer as well; `domain` is what the Host
+    header says, SERVER_IP for the server's address; `http_codes` are classes such as http_2xx, sorted.
+    """
+
+    type: str = TCP
+    connect_port: int = 0
+    connect_timeout: int = 5
+    interval: int = 5
+    healthy_threshold: int = 2
+    unhealthy_threshold: int = 2
+    domain: str | None = None
+    url: str = "/"
+    http_codes: tuple[str, ...] = ("http_2xx",)
+    method: str = "GET"
+    http_version: str = "HTTP1.0"
+
+
+@dataclass(frozen=True, slots=True)
 class ServerGroup:
-    """Servers that answer for one service, and the scheduler that chooses between them."""
+    """Servers that answer for one service, the scheduler that chooses between them, and how they are checked.
+
+    `health_check` None: nobody checks.
+    """
 
     name: str
     servers: tuple[Server, ...]
     scheduler: str = "wrr"
+    health_check: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from fastnlb.model import (
     TCP,
     TCPSSL,
     Certificate,
+    HealthCheck,
     Listener,
     Server,
     ServerGroup,
@@ -45,6 +46,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--security-policy", type=click.Choice(list(SYSTEM)), help=f"Default: {DEFAULT_SECURITY_POLICY}")
 @click.option("--alpn-policy", type=click.Choice(list(alpn.POLICIES)), help="Default: no ALPN.")
 @click.option("--workers", type=WorkersType(), default="auto", show_default=True)
+@click.option("--no-health-check", is_flag=True, help="Do not probe the servers; default: TCP, every 5 s.")
 @click.option("--core-dumps", is_flag=True, help="Leave its processes to core dumps and debuggers, keys included.")
 @click.pass_context
 def quick(
@@ -59,6 +61,7 @@ def quick(
     security_policy: str | None,
     alpn_policy: str | None,
     workers: int,
+    no_health_check: bool,
     core_dumps: bool,
 ) -> None:
     """Serve one listener from the command line, in the foreground."""
@@ -75,7 +78,14 @@ def quick(
         made = _certificate(listen, certificate, private_key) if protocol == TCPSSL else None
     except MaterialError as error:
         _refuse(context, str(error))
-    snapshot = quick_snapshot(listen, servers, made, security_policy or DEFAULT_SECURITY_POLICY, alpn_policy)
+    snapshot = quick_snapshot(
+        listen,
+        servers,
+        made,
+        security_policy or DEFAULT_SECURITY_POLICY,
+        alpn_policy,
+        health_check=None if no_health_check else HealthCheck(),
+    )
     context.exit(serve(snapshot, Settings(workers=workers, core_dumps=core_dumps)))
 
 
@@ -85,6 +95,8 @@ def quick_snapshot(
     certificate: Certificate | None,
     security_policy: str = DEFAULT_SECURITY_POLICY,
     alpn_policy: str | None = None,
+    *,
+    health_check: HealthCheck | None = HealthCheck(),  # noqa: B008 - a frozen value
 ) -> Snapshot:
     """One listener, with TLS when it has a certificate, on one group of equal servers."""
     listener = Listener(
@@ -97,9 +109,10 @@ def quick_snapshot(
         security_policy=security_policy,
         alpn_policy=alpn_policy,
     )
+    group = ServerGroup(NAME, tuple(Server(each.address, each.port) for each in servers), health_check=health_check)
     return Snapshot(
         listeners=(listener,),
-        server_groups=(ServerGroup(NAME, tuple(Server(each.address, each.port) for each in servers)),),
+        server_groups=(group,),
         certificates=() if certificate is None else (certificate,),
         security_policies=() if certificate is None else (SYSTEM[security_policy],),
     )

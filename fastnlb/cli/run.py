@@ -17,7 +17,7 @@ from fastnlb.cli.options import WorkersType
 from fastnlb.cli.serve import serve
 from fastnlb.config.errors import ConfigError, Problem
 from fastnlb.config.load import Loaded, Loader
-from fastnlb.control.run import main as control_main
+from fastnlb.control.source import Start
 from fastnlb.master.arbiter import EXIT_CANNOT_START, EXIT_REFUSED
 from fastnlb.model import Settings
 
@@ -42,8 +42,7 @@ def run(context: click.Context, config: Path, workers: int | None, pid_file: Pat
 
 
 def _serve(loader: Loader, loaded: Loaded, pid_file: Path | None, launch: Launch | None) -> int:
-    control = partial(control_main, loader=loader, accepted=loaded)
-    begin = partial(serve, loaded.snapshot, loaded.settings, pid_file=pid_file, control_main=control)
+    begin = partial(serve, loaded.snapshot, loaded.settings, pid_file=pid_file, start=Start(loader, loaded))
     if launch is None:
         return begin()
     code = begin(on_ready=launch.ready, in_child=launch.leave)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from fastnlb.board import Board
+from fastnlb.control.run import main as control_main
+from fastnlb.control.source import Start
 from fastnlb.master.arbiter import Arbiter
 from fastnlb.master.process import Seat, WorkerMain
 from fastnlb.model import Settings, Snapshot
@@ -22,9 +24,12 @@ def serve(
     pid_file: str | os.PathLike[str] | None = None,
     on_ready: Callable[[], None] | None = None,
     in_child: Callable[[], None] | None = None,
-    control_main: WorkerMain | None = None,
+    start: Start | None = None,
 ) -> int:
-    """Runs the daemon to its end; its exit code.  `in_child` runs first in every child, `on_ready` here."""
+    """Runs the daemon to its end; its exit code.  `in_child` runs first in every child, `on_ready` here.
+
+    `start` is the configuration file the Snapshot was read from; without one nothing can be reloaded.
+    """
     page = Page.create(rows=settings.workers)
     board = Board.create(settings.workers)
     fronts = make_fronts(snapshot)
@@ -45,7 +50,7 @@ def serve(
         on_ready=on_ready,
         fronts=len(fronts),
         board=board,
-        control_main=None if control_main is None else child(control_main),
+        control_main=child(partial(control_main, board=board, start=start)),
     )
     try:
         return arbiter.run()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from fastnlb import __version__
 from fastnlb.config.errors import Report, Where
-from fastnlb.config.schema import HealthCheckBlock
 from fastnlb.config.schema_types import is_unix_socket, literal_address
 
 _EACH = "*"
@@ -58,12 +57,6 @@ def _is_other_scheduler(value: object) -> bool:
     return isinstance(value, str) and value.lower() not in ("wrr", "rr")
 
 
-def _health_check(key: str, default: object) -> Row:
-    path = ("server_groups", _EACH, "health_check", key)
-    instead = "leave it out, or set enabled to false"
-    return Row(path, f"a health check with its own {key}", _other_than(default), instead, under="enabled")
-
-
 TABLE: tuple[Row, ...] = (
     Row(("user",), "dropping to another user (user)", _other_than(None), "start fastnlb as that user"),
     Row(("admin", "socket"), "another place for the admin socket (admin.socket)", _other_than("admin.sock")),
@@ -85,7 +78,13 @@ TABLE: tuple[Row, ...] = (
     _group("any_port", "forwarding of port ranges (any_port)", False),
     _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
     _group("connection_drain_timeout", "connection draining (connection_drain_timeout)", None),
-    *(_health_check(key, default) for key, default in HealthCheckBlock().model_dump(exclude={"enabled"}).items()),
+    Row(
+        ("server_groups", _EACH, "health_check", "proxy_protocol"),
+        "a health check that begins with the PROXY protocol (proxy_protocol)",
+        _other_than(False),
+        "leave it out, or set enabled to false",
+        under="enabled",
+    ),
     Row(
         ("server_groups", _EACH, "servers", _EACH, "address"),
         "a host name as a server",

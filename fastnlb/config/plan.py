@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 
-from fastnlb.model import CaCertificate, Certificate, Listener, SecurityPolicy, Server, ServerGroup, Snapshot
+from fastnlb.model import (
+    CaCertificate,
+    Certificate,
+    HealthCheck,
+    Listener,
+    SecurityPolicy,
+    Server,
+    ServerGroup,
+    Snapshot,
+)
 
 SocketKey = tuple[str, str, int]
 
@@ -173,10 +182,25 @@ def _detail_authority(field: str, old: CaCertificate, new: CaCertificate) -> Ite
 
 
 def _detail_group(field: str, old: ServerGroup, new: ServerGroup) -> Iterator[str]:
-    if field != "servers":
+    if field == "servers":
+        yield from _detail_servers(old.servers, new.servers)
+    elif field == "health_check":
+        yield from _detail_health_check(old.health_check, new.health_check)
+    else:
         yield from _detail(field, old, new)
+
+
+def _detail_health_check(old: HealthCheck | None, new: HealthCheck | None) -> Iterator[str]:
+    if old is None or new is None:
+        yield "health check off" if new is None else "health check on"
         return
-    before, after = _by_endpoint(old.servers), _by_endpoint(new.servers)
+    for field in fields(HealthCheck):
+        if getattr(old, field.name) != getattr(new, field.name):
+            yield from (f"health check {line}" for line in _detail(field.name, old, new))
+
+
+def _detail_servers(old: Sequence[Server], new: Sequence[Server]) -> Iterator[str]:
+    before, after = _by_endpoint(old), _by_endpoint(new)
     kept = [endpoint for endpoint in after if endpoint in before]
     yield from (f"server {endpoint} added" for endpoint in after if endpoint not in before)
     for endpoint in kept:

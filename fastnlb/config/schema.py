@@ -102,7 +102,7 @@ class SecurityPolicyBlock(Block):
 
 
 class HealthCheckBlock(Block):
-    """How servers are probed.  `connect_port` 0 is the server's own port."""
+    """How servers are probed.  `connect_port` 0 is the server's own port; model.HealthCheck has the same fields."""
 
     enabled: Flag = True
     type: Annotated[str, choice("TCP", "HTTP")] = "TCP"
@@ -117,6 +117,7 @@ class HealthCheckBlock(Block):
         default=["http_2xx"], min_length=1, max_length=4
     )
     method: Annotated[str, choice("GET", "HEAD")] = "GET"
+    http_version: Annotated[str, choice("HTTP1.0", "HTTP1.1")] = "HTTP1.0"
     proxy_protocol: Flag = False
 
 

@@ -7,11 +7,11 @@ data: a reference to a block with a mistake in it is no second mistake.
 from __future__ import annotations
 
 from fastnlb.config.errors import Report, Where, quote, suggest
-from fastnlb.config.schema import ListenerBlock, ServerBlock, ServerGroupBlock
+from fastnlb.config.schema import HealthCheckBlock, ListenerBlock, ServerBlock, ServerGroupBlock
 from fastnlb.config.schema_rules_tls import check_policy, check_tls
 from fastnlb.config.schema_types import is_unix_socket, literal_address
 from fastnlb.config.schema_validate import Parts, items
-from fastnlb.model import TCP, TCPSSL
+from fastnlb.model import HTTP, TCP, TCPSSL
 from fastnlb.tls.policies import SYSTEM
 
 _NOUNS = {
@@ -21,6 +21,7 @@ _NOUNS = {
     "server_groups": "server group",
     "listeners": "listener",
 }
+_HTTP_ONLY = ("domain", "url", "http_codes", "method", "http_version")
 _LISTED_NAMES = 8
 _MOST_COMPARED = 200_000  # names: about a second
 
@@ -93,6 +94,7 @@ def _unique_names(data: object, kind: str, report: Report) -> set[str]:
 
 
 def _check_group(group: ServerGroupBlock, where: Where, report: Report) -> None:
+    _check_health_check(group.health_check, (*where, "health_check"), report)
     first: dict[tuple[str, int | None], Where] = {}
     for index, server in enumerate(group.servers):
         place = (*where, "servers", index)
@@ -102,6 +104,17 @@ def _check_group(group: ServerGroupBlock, where: Where, report: Report) -> None:
         if key in first:
             report.error(place, f"this server is in the group already{report.line_note(first[key])}")
         first.setdefault(key, place)
+
+
+def _check_health_check(block: HealthCheckBlock, where: Where, report: Report) -> None:
+    """What only an HTTP check looks at, somebody believes to be looked at."""
+    if block.type == HTTP or not block.enabled or report.spoiled((*where, "type")):
+        return
+    for key in _HTTP_ONLY:
+        if getattr(block, key) != HealthCheckBlock.model_fields[key].default:
+            report.error(
+                (*where, key), f"{key} is for HTTP: write type: HTTP beside it, or leave it out", at_key=True
+            )
 
 
 def _check_server_port(server: ServerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:

@@ -80,7 +80,26 @@ def _listener(block: schema.ListenerBlock) -> model.Listener:
 
 
 def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
-    return model.ServerGroup(block.name, tuple(map(_server, block.servers)), block.scheduler)
+    servers = tuple(map(_server, block.servers))
+    return model.ServerGroup(block.name, servers, block.scheduler, _health_check(block.health_check))
+
+
+def _health_check(block: schema.HealthCheckBlock) -> model.HealthCheck | None:
+    if not block.enabled:
+        return None
+    return model.HealthCheck(
+        type=block.type,
+        connect_port=block.connect_port,
+        connect_timeout=block.connect_timeout,
+        interval=block.interval,
+        healthy_threshold=block.healthy_threshold,
+        unhealthy_threshold=block.unhealthy_threshold,
+        domain=block.domain,
+        url=block.url,
+        http_codes=tuple(sorted(set(block.http_codes))),  # their order means nothing
+        method=block.method,
+        http_version=block.http_version,
+    )
 
 
 def _server(block: schema.ServerBlock) -> model.Server:

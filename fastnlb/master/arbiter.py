@@ -64,7 +64,7 @@ class Arbiter:
 
     `board` is what its cells are given out of; `fronts` is the size of the pool of session ticket keys that
     `worker_main` has with it.
-    `control_main` is what the control process runs; None for a daemon without a configuration to read again.
+    `control_main` is what the control process runs; None for a daemon without one.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """The control process as the master sees it: one child that decides, and is asked and told by frames.
 
-    booted     it is told the Snapshot in force, then to reload if somebody still waits for that
-    propose    the newest proposal is applied as soon as no change is under way; `outcome` tells how it ended
+    booted     it is told the Offer in force, then to reload if somebody still waits for that
+    propose    the newest proposal is applied as soon as no change is under way; `outcome` tells how it ended, after
+               `current` when it was accepted
     its death  another is forked; what it was doing is done again, what it proposed goes on without it
 
 A reload that two control processes in a row have died of is given up.  Without a main function there is no
@@ -89,8 +90,8 @@ class Steward:
     def applied(self) -> bool:
         """A change was applied.  Whether it was a proposal, which then is answered and logged."""
         proposal, self._running = self._running, None
+        self._tell_current()  # also to its author, who does not know the cells
         if proposal is None:
-            self._tell_current()
             return False
         log.info("reloaded: %d listeners", len(proposal.snapshot.active_listeners()))
         self._answer(proposal, None)
@@ -100,8 +101,8 @@ class Steward:
         """A change came to nothing."""
         log.error("the change was refused, nothing has changed: %s", message)
         proposal, self._running = self._running, None
-        if proposal is not None:
-            self._answer(proposal, message)
+        if proposal is not None and not self._answer(proposal, message):
+            self._tell_current()  # to the heir of whoever proposed it
 
     def reconcile(self) -> None:
         """Forks when it is time to, and begins the change that waits."""
@@ -216,13 +217,14 @@ class Steward:
         except (CannotListen, OSError, MemoryError) as error:
             self.refused(str(error) or type(error).__name__)
 
-    def _answer(self, proposal: _Proposal, refusal: str | None) -> None:
+    def _answer(self, proposal: _Proposal, refusal: str | None) -> bool:
+        """Whether its author is still there to be answered."""
         control = self._control()
-        if control is not None and control.pid == proposal.pid:
-            accepted, message = refusal is None, refusal or ""
-            self._fleet.send(control, "outcome", serial=proposal.serial, accepted=accepted, message=message)
-        else:
-            self._tell_current()  # to the heir of whoever proposed it
+        if control is None or control.pid != proposal.pid:
+            return False
+        accepted, message = refusal is None, refusal or ""
+        self._fleet.send(control, "outcome", serial=proposal.serial, accepted=accepted, message=message)
+        return True
 
 
 def _no_main(_seat: object) -> int:

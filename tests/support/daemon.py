@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fastnlb.stats.page import MEMORY_NAME, STRIDE
 from fastnlb.stats.table import NUMBERS
-from support.procs import PATIENCE, Program, children, descriptors, free_port, wait_for
+from support.procs import PATIENCE, Program, children, descriptors, free_port, process_name, wait_for
 
 NAMES = [number.name for number in NUMBERS]
 ROW = f"={len(NUMBERS)}Q"
@@ -40,7 +40,7 @@ class Daemon:
 
     @property
     def workers(self) -> list[int]:
-        return children(self.program.pid)
+        return [pid for pid in children(self.program.pid) if process_name(pid) != "fastnlb:control"]
 
     def rows(self) -> list[dict[str, int]]:
         """The counter page, a row per worker."""
@@ -100,6 +100,7 @@ def quick(
     port = free_port()
     arguments = ["quick", "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
     arguments.append("--core-dumps")  # or only root may look at its descriptors
+    arguments.append("--no-health-check")  # servers count who comes to them
     for host, server_port in servers:
         arguments += ["--server", f"{host}:{server_port}"]
     if "--protocol" not in more:

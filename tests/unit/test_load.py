@@ -10,7 +10,7 @@ import pytest
 
 from fastnlb.config.errors import ConfigError
 from fastnlb.config.load import build, load
-from fastnlb.model import DEFAULT_SECURITY_POLICY, Listener, Server, ServerGroup, Settings
+from fastnlb.model import DEFAULT_SECURITY_POLICY, HealthCheck, Listener, Server, ServerGroup, Settings
 from fastnlb.tls.material import self_signed
 from fastnlb.tls.policies import SYSTEM
 
@@ -66,7 +66,7 @@ def test_a_good_file_becomes_a_snapshot(folder: Path, pairs: list[tuple[bytes, b
         Listener("https", "TCPSSL", "0.0.0.0", 443, "web", "www", security_policy=DEFAULT_SECURITY_POLICY),  # noqa: S104
     )
     assert snapshot.server_groups == (
-        ServerGroup("web", (Server("127.0.0.1", 8080, 100), Server("::1", 8081, 10)), "wrr"),
+        ServerGroup("web", (Server("127.0.0.1", 8080, 100), Server("::1", 8081, 10)), "wrr", HealthCheck()),
     )
     assert [(each.name, each.chain_pem) for each in snapshot.certificates] == [("www", pairs[0][0])]
     assert snapshot.certificates[0].key_pem == pairs[0][1]

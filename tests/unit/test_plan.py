@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnlb.config.plan import plan
-from fastnlb.model import CaCertificate, Certificate, Listener, Server, ServerGroup, Snapshot, Staple
+from fastnlb.model import CaCertificate, Certificate, HealthCheck, Listener, Server, ServerGroup, Snapshot, Staple
 from fastnlb.tls.policies import SYSTEM
 
 WWW = Certificate("www", b"chain one", b"SECRET-ONE")
@@ -96,6 +96,19 @@ def test_a_changed_scheduler() -> None:
     assert described(BASE, changed) == ["~ server group web: scheduler wrr -> rr"]
 
 
+def test_a_health_check_is_described_by_what_differs_in_it() -> None:
+    def with_check(check: HealthCheck | None) -> Snapshot:
+        return replace(BASE, server_groups=(replace(WEB, health_check=check),))
+
+    checked, other = HealthCheck(), HealthCheck("HTTP", interval=9, http_codes=("http_2xx", "http_3xx"))
+    assert described(BASE, with_check(checked)) == ["~ server group web: health check on"]
+    assert described(with_check(checked), BASE) == ["~ server group web: health check off"]
+    assert described(with_check(checked), with_check(other)) == [
+        "~ server group web: health check type TCP -> HTTP, health check interval 5 -> 9, "
+        "health check http_codes [http_2xx] -> [http_2xx, http_3xx]"
+    ]
+
+
 def test_a_changed_certificate_says_what_is_new_and_nothing_of_what_it_is() -> None:
     renewed = Certificate("www", b"chain two", b"SECRET-TWO")
     change = plan(BASE, replace(BASE, certificates=(renewed,)))
@@ -170,6 +183,7 @@ GROUPS = st.builds(
     NAMES,
     st.lists(SERVERS, max_size=3, unique_by=lambda server: (server.address, server.port)).map(tuple),
     st.sampled_from(["wrr", "rr"]),
+    st.sampled_from([None, HealthCheck(), HealthCheck(interval=9)]),
 )
 LISTENERS = st.builds(
     Listener,

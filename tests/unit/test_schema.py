@@ -184,6 +184,10 @@ def test_a_wrong_value_is_told_what_is_right(where: Where, value: object, messag
         ((*GROUP, "scheduler"), "Wrr"),
         ((*GROUP, "name"), "web"),
         ((*GROUP, "health_check"), {"enabled": False, "interval": 7}),
+        ((*GROUP, "health_check"), {"enabled": False, "type": "TCP", "url": "/moot"}),
+        ((*GROUP, "health_check"), {"type": "TCP", "connect_port": 80, "interval": 1, "healthy_threshold": 10}),
+        (PROBE, {"type": "HTTP", "domain": "$SERVER_IP", "url": "/health?a=b", "method": "HEAD"}),
+        (PROBE, {"type": "HTTP", "http_codes": ["http_5xx", "http_2xx"], "http_version": "HTTP1.1"}),
         ((*GROUP, "servers"), []),
         ((*SERVER, "address"), "2001:db8::1"),
         ((*LISTENER, "name"), "0"),
@@ -337,6 +341,21 @@ def test_blocks_that_do_not_fit_together(data: dict[str, Any], message: str) -> 
     assert any(message in problem for problem in judge(data)), judge(data)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("domain", "a.example"),
+        ("url", "/health"),
+        ("http_codes", ["http_3xx"]),
+        ("method", "HEAD"),
+        ("http_version", "HTTP1.1"),
+    ],
+)
+def test_what_only_an_http_check_looks_at_needs_one(key: str, value: object) -> None:
+    said = f"{key} is for HTTP: write type: HTTP beside it, or leave it out"
+    assert judge(with_value((*PROBE, key), value)) == [f"{show_path((*PROBE, key))}: {said}"]
+
+
 def test_only_one_listener_may_have_a_range() -> None:
     data = second("listeners", name="b", port=None, port_range=[1000, 1001])
     data["listeners"].append({**data["listeners"][1], "name": "c", "port_range": [2000, 2001]})
@@ -376,16 +395,6 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
     ((*GROUP, "any_port"), True),
     ((*GROUP, "preserve_client_ip"), True),
     ((*GROUP, "connection_drain_timeout"), 0),
-    ((*PROBE, "type"), "HTTP"),
-    ((*PROBE, "connect_port"), 80),
-    ((*PROBE, "connect_timeout"), 1),
-    ((*PROBE, "interval"), 1),
-    ((*PROBE, "healthy_threshold"), 3),
-    ((*PROBE, "unhealthy_threshold"), 3),
-    ((*PROBE, "domain"), "$SERVER_IP"),
-    ((*PROBE, "url"), "/health"),
-    ((*PROBE, "http_codes"), ["http_3xx"]),
-    ((*PROBE, "method"), "HEAD"),
     ((*PROBE, "proxy_protocol"), True),
     ((*SERVER, "address"), "backend.example.com"),
     ((*SERVER, "address"), "unix:/run/backend.sock"),
