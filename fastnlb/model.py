@@ -78,11 +78,15 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class ServerGroup:
-    """Servers that answer for one service, and the scheduler that chooses between them."""
+    """Servers that answer for one service, and the scheduler that chooses between them: rr, wrr, wlc, sch or tch.
+
+    `connection_drain_timeout`: how long the connections of a server that takes no new ones go on; None = for ever.
+    """
 
     name: str
     servers: tuple[Server, ...]
     scheduler: str = "wrr"
+    connection_drain_timeout: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,10 +54,6 @@ def _is_unix_socket(value: object) -> bool:
     return isinstance(value, str) and is_unix_socket(value)
 
 
-def _is_other_scheduler(value: object) -> bool:
-    return isinstance(value, str) and value.lower() not in ("wrr", "rr")
-
-
 def _health_check(key: str, default: object) -> Row:
     path = ("server_groups", _EACH, "health_check", key)
     instead = "leave it out, or set enabled to false"
@@ -76,15 +72,8 @@ TABLE: tuple[Row, ...] = (
         _other_than("TCP"),
         "set it to TCP",
     ),
-    Row(
-        ("server_groups", _EACH, "scheduler"),
-        "this scheduler",
-        _is_other_scheduler,
-        "use wrr or rr",
-    ),
     _group("any_port", "forwarding of port ranges (any_port)", False),
     _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
-    _group("connection_drain_timeout", "connection draining (connection_drain_timeout)", None),
     *(_health_check(key, default) for key, default in HealthCheckBlock().model_dump(exclude={"enabled"}).items()),
     Row(
         ("server_groups", _EACH, "servers", _EACH, "address"),

@@ -77,7 +77,12 @@ def _listener(block: schema.ListenerBlock) -> model.Listener:
 
 
 def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
-    return model.ServerGroup(block.name, tuple(map(_server, block.servers)), block.scheduler)
+    return model.ServerGroup(
+        block.name,
+        tuple(map(_server, block.servers)),
+        block.scheduler,
+        block.connection_drain_timeout,
+    )
 
 
 def _server(block: schema.ServerBlock) -> model.Server:

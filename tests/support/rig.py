@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from fastnlb._core.defs import StopReason
 from fastnlb._core.engine import Engine
+from fastnlb.model import Server
 from fastnlb.stats.table import NUMBERS
 from fastnlb.tls.binding import addresses, context_address
+from fastnlb.worker.orders import SCHEDULERS, Orders
 from support.procs import wait_for
 from support.tls_client import TlsClient
 
@@ -34,8 +37,25 @@ def one_context(context: Any) -> tuple[Any, ...]:
     return (address, bytes(32), 0, 0, 0, False, b"", False, [(address, [])], [])
 
 
+def group_fields(
+    servers: list[tuple[str, int]],
+    weights: Sequence[int] | None = None,
+    scheduler: str = "wrr",
+    drain_ms: int = -1,
+    cells: Sequence[int] | None = None,
+) -> tuple[Any, ...]:
+    """The core's fields of a group; those of weight 0 come last, cells are numbered from 0."""
+    weights = weights or [1] * len(servers)
+    weighted = tuple(Server(*server, weight) for server, weight in zip(servers, weights, strict=True) if weight)
+    found = [(*each, weight, cell) for each, weight, cell in zip(servers, weights, cells or count(), strict=False)]
+    return SCHEDULERS[scheduler], found, Orders().of(scheduler, weighted), drain_ms
+
+
 class Rig:
-    """One listener, `servers` behind it: plain TCP, or TLS under `context`, or as the core fields in `tls` say."""
+    """One listener, `servers` behind it: plain TCP, or TLS under `context`, or as the core fields in `tls` say.
+
+    `group` has what group_fields takes besides the servers.
+    """
 
     def __init__(
         self,
@@ -48,6 +68,7 @@ class Rig:
         descriptor_limit: int = 20_000,
         tls: tuple[Any, ...] | None = None,
         board: tuple[int, int, int] | None = None,
+        group: dict[str, Any] | None = None,
     ) -> None:
         self.engine = Engine(addresses(), board=board, descriptor_limit=descriptor_limit)
         self.context = context
@@ -55,7 +76,7 @@ class Rig:
         self.address = listener.getsockname()
         self.port = self.address[1]
         fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms, 0)
-        group = ([(*server, cell) for cell, server in enumerate(servers)], list(range(len(servers))))
+        group = group_fields(servers, **(group or {}))
         self.engine.prepare(1, [("l", fields)], [group], {"l": listener.detach()})
         self.engine.commit()
         self._wake_read, self._wake_write = socket.socketpair()
