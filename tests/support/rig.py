@@ -180,9 +180,9 @@ class Rig:
 class Backend:
     """A TCP server of the test: `handler(sock)` runs in a thread for each connection."""
 
-    def __init__(self, handler: Callable[[socket.socket], None], host: str = HOST) -> None:
+    def __init__(self, handler: Callable[[socket.socket], None], host: str = HOST, port: int = 0) -> None:
         self._handler = handler
-        self._listener = socket.create_server((host, 0), backlog=1024, family=_family(host))
+        self._listener = socket.create_server((host, port), backlog=1024, family=_family(host))
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.accepted: list[socket.socket] = []
         self.errors: list[BaseException] = []
