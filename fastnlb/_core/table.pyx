@@ -51,20 +51,26 @@ cdef int _build_group(const Board* board, Group* group, tuple fields) except -1:
     group.servers = <Server*> calloc(len(servers) or 1, sizeof(Server))
     if group.servers == NULL:
         raise MemoryError()
-    for address, port, weight, cell in servers:
-        if weight and group.weighted < group.server_count:
-            raise ValueError("servers of weight 0 come last")
-        _build_server(&group.servers[group.server_count], address, port)
-        group.servers[group.server_count].weight = weight
-        if cell >= 0:
-            group.servers[group.server_count].cell = board_server(board, _cell(cell, BOARD_SERVER_CELLS))
-        elif scheduler == SCHEDULER_LEAST:
-            group.scheduler = SCHEDULER_ROUND    # what cannot be counted is taken in turn
-        group.server_count += 1
-        group.weighted += weight > 0
+    for server in servers:
+        _add_server(board, group, server)
     if isinstance(order, bytes):
         return _build_buckets(group, order)
     return _build_sequence(group, order)
+
+
+cdef int _add_server(const Board* board, Group* group, tuple fields) except -1:
+    cdef Server* server = &group.servers[group.server_count]
+    address, port, server.weight, cell = fields
+    if server.weight and group.weighted < group.server_count:
+        raise ValueError("servers of weight 0 come last")
+    _address(server, address, port)
+    if cell >= 0:
+        server.cell = board_server(board, _cell(cell, BOARD_SERVER_CELLS))
+    elif group.scheduler == SCHEDULER_LEAST:
+        group.scheduler = SCHEDULER_ROUND    # what cannot be counted is taken in turn
+    group.server_count += 1
+    group.weighted += server.weight > 0
+    return 0
 
 
 cdef int _build_sequence(Group* group, list sequence) except -1:
@@ -97,7 +103,7 @@ cdef int _build_buckets(Group* group, bytes buckets) except -1:
     return 0
 
 
-cdef int _build_server(Server* server, str address, int port) except -1:
+cdef int _address(Server* server, str address, int port) except -1:
     cdef sockaddr_in* v4 = <sockaddr_in*> &server.address
     cdef sockaddr_in6* v6 = <sockaddr_in6*> &server.address
     encoded = address.encode("ascii", "replace")
