@@ -11,6 +11,7 @@ from math import gcd
 
 from fastnlb._core.buckets import bucket_table
 from fastnlb._core.defs import Scheduler
+from fastnlb._core.smooth import smooth_round
 from fastnlb.model import Server
 
 SCHEDULERS = {
@@ -68,14 +69,4 @@ def smooth_sequence(servers: Sequence[Server]) -> list[int]:
         return []
     divisor = gcd(*(server.weight for server in servers))
     weights = [server.weight // divisor for server in servers]
-    if max(weights) == 1:
-        return list(range(len(servers)))
-    total = sum(weights)
-    current = [0] * len(servers)
-    sequence = []
-    for _ in range(total):
-        current = [have + weight for have, weight in zip(current, weights, strict=True)]
-        best = max(range(len(servers)), key=lambda index: current[index])
-        current[best] -= total
-        sequence.append(best)
-    return sequence
+    return smooth_round(weights)

@@ -18,6 +18,7 @@ WITH_PYTHON = {
     "tlsapi.pxd",
     "_testing.pyx",
     "buckets.pyx",
+    "smooth.pyx",
 }
 
 
@@ -33,7 +34,7 @@ def test_no_file_takes_the_gil_back_or_asserts_through_python(path):
 
 def test_the_gil_is_released_by_the_loop_and_beside_it_by_what_takes_long():
     places = [path.name for path in SOURCES for _ in re.findall(r"with nogil", code(path))]
-    assert places == ["buckets.pyx", "engine.pyx"]
+    assert places == ["buckets.pyx", "engine.pyx", "smooth.pyx"]
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name not in WITH_PYTHON], ids=lambda path: path.name)
