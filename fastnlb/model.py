@@ -102,14 +102,17 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class ServerGroup:
-    """Servers that answer for one service, the scheduler that chooses between them, and how they are checked.
+    """Servers that answer for one service, the scheduler that chooses between them (rr, wrr, wlc, sch or tch), and
+    how they are checked.
 
+    `connection_drain_timeout`: how long the connections of a server that takes no new ones go on; None = for ever.
     `health_check` None: nobody checks.
     """
 
     name: str
     servers: tuple[Server, ...]
     scheduler: str = "wrr"
+    connection_drain_timeout: int | None = None
     health_check: HealthCheck | None = None
 
 

@@ -3,19 +3,23 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
 
+from .board cimport board_count
 from .conn cimport conn_advance, conn_end, conn_may_follow, conn_reap, conn_timeout
-from .counters cimport N_NUMBERS
+from .counters cimport N_NUMBERS, N_PICKS_FAIL_OPEN
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
 from .half cimport half_adopt
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
+from .pick cimport pick_address_key, pick_server
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
 from .queue cimport queue_init, queue_pop, queue_push, queue_remove
 
 from .script cimport SCRIPT_LINES, Script, script_xport
 from .slab cimport slab_clear, slab_give, slab_take
 from .table cimport table_build, table_free
+from .sys cimport sockaddr_storage
 from .wheel cimport Timer, Wheel, wheel_arm, wheel_cancel, wheel_fire, wheel_init, wheel_wait_ms
 
 import os
@@ -163,6 +167,56 @@ cdef class QueueProbe:
         return self.k.slab.live
 
 
+def address_key(list addresses, bint with_port):
+    """What a client is hashed to; each address as the bytes of a sockaddr."""
+    cdef sockaddr_storage address
+    cdef uint64_t key = 0
+    for raw in addresses:
+        memset(&address, 0, sizeof(address))
+        memcpy(&address, <const char*> raw, len(raw))
+        key = pick_address_key(key, &address, with_port)
+    return key
+
+
+cdef class PickProbe:
+    """A group (fields as table_build takes them) whose cells are on the board at (address, places, own place)."""
+
+    cdef Core* k
+
+    def __cinit__(self, tuple group, tuple board):
+        self.k = <Core*> calloc(1, sizeof(Core))
+        self.k.count = <uint64_t*> calloc(<int> N_NUMBERS, sizeof(uint64_t))
+        address, self.k.board.places, self.k.board.place = board
+        self.k.board.base = <char*> <size_t> address
+        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, 1000, -1, 0, 0)], [group])
+
+    def pick(self, uint64_t key=1, int most=1):
+        """The servers that one connection tries if all of them fail, by number."""
+        cdef Conn* c = slab_take(&self.k.slab)
+        c.table = self.k.table
+        c.listener = &self.k.table.listeners[0]
+        c.key = key
+        found = []
+        while len(found) < most and pick_server(self.k, c):
+            found.append(c.server)
+        slab_give(&self.k.slab, c)
+        return found
+
+    def count(self, uint32_t server, int connections):
+        """Connections that this worker has more, or less."""
+        board_count(&self.k.board, self.k.table.groups[0].servers[server].cell.connections, connections)
+
+    @property
+    def fail_open(self):
+        return self.k.count[<int> N_PICKS_FAIL_OPEN]
+
+    def __dealloc__(self):
+        table_free(self.k.table)
+        slab_clear(&self.k.slab)
+        free(self.k.count)
+        free(self.k)
+
+
 cdef class RelayProbe:
     """A connection in RELAY between two scripted halves.
 
@@ -181,8 +235,8 @@ cdef class RelayProbe:
         queue_init(&self.k.ready)
         queue_init(&self.k.handshakes)
         wheel_init(&self.k.wheel, 0)
-        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0)],
-                                   [([("127.0.0.1", 1, -1)], [0])])
+        group = (0, [("127.0.0.1", 1, 1, -1)], [0], -1)
+        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0)], [group])
         self.c = slab_take(&self.k.slab)
         self.c.state = CONN_RELAY
         self.c.table = self.k.table

@@ -2,12 +2,12 @@
 
 from .board cimport board_count
 from .counters cimport (N_ACCEPTED, N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERTIFICATES_VERIFIED, N_CLOSED_CLEAN,
-                        N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_REFUSED, N_CLOSED_RESET,
-                        N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES, N_HANDSHAKES_FAILED,
-                        N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
-from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT,
-                    FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core,
-                    Server)
+                        N_CLOSED_DRAINED, N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_REFUSED,
+                        N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES,
+                        N_HANDSHAKES_FAILED, N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
+from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_DRAIN, FAULT_HANDSHAKE,
+                    FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN,
+                    FAULT_TLS, Conn, Core, Server)
 from .limit cimport limit_leave
 
 cdef enum:                     # tls1.h, sslerr.h
@@ -45,6 +45,8 @@ cdef inline int _close_counter(int fault) noexcept nogil:
         return N_CLOSED_IDLE
     elif fault == FAULT_SHUTDOWN:
         return N_CLOSED_SHUTDOWN
+    elif fault == FAULT_DRAIN:
+        return N_CLOSED_DRAINED
     elif fault == FAULT_MEMORY:
         return N_CLOSED_MEMORY
     else:

@@ -4,14 +4,14 @@
 from libc.stdint cimport uint8_t, uint64_t
 
 from .account cimport account_close, account_handshake, account_handshake_failed, account_open
-from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_CONNECTS_FAILED,
-                        N_HANDSHAKES_ABORTED, N_HANDSHAKES_TIMED_OUT)
+from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED,
+                        N_HANDSHAKES_TIMED_OUT)
 from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_RELAY,
                     CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
                     FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
                     FAULT_NO_SERVER, FAULT_NONE, FAULT_RESET, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE,
                     QUEUE_NONE, QUEUE_READY, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, Conn, Core, Flow, Half, Step)
-from .dial cimport dial_next, dial_succeeded
+from .dial cimport dial_failed, dial_next, dial_succeeded
 from .hello cimport hello_enter, hello_leave
 from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
 from .limit cimport limit_leave
@@ -107,7 +107,7 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
         else:
             _drain(k, c)
     elif c.state == CONN_CONNECT:
-        k.count[<int> N_CONNECTS_FAILED] += 1
+        dial_failed(k, c)
         _dial(k, c, FAULT_CONNECT_TIMEOUT)
     elif c.state == CONN_HANDSHAKE:
         k.count[<int> N_HANDSHAKES_TIMED_OUT] += 1
@@ -175,7 +175,7 @@ cdef void _handshake_failed(Core* k, Conn* c) noexcept nogil:
 
 cdef void _dial(Core* k, Conn* c, int fault) noexcept nogil:
     """Connect to the next server; with none left the client is reset for the reason given."""
-    if c.table.groups[c.listener.group].server_count == 0:
+    if c.table.groups[c.listener.group].weighted == 0:
         fault = FAULT_NO_SERVER
     if dial_next(k, c) == STEP_FAULT:
         conn_abort(k, c, fault)

@@ -47,6 +47,7 @@ cpdef enum Fault:          # why a half or a connection ended other than by two 
     FAULT_NO_SERVER        # the server group has no server that may be used
     FAULT_IDLE             # nothing moved in either direction for the idle timeout
     FAULT_SHUTDOWN         # the drain deadline of the process
+    FAULT_DRAIN            # its server takes no connections any more, and the group's drain timeout has passed
     FAULTS                 # how many there are
 
 cpdef enum StopReason:     # why Engine.run came back to Python
@@ -121,18 +122,44 @@ cdef struct Flow:
     uint64_t bytes         # passed on so far
     uint8_t state          # FlowState
 
+cpdef enum Scheduler:      # how a group chooses
+    SCHEDULER_ROUND        # rr and wrr: the next of a sequence
+    SCHEDULER_LEAST        # wlc: the fewest connections by weight
+    SCHEDULER_SOURCE       # sch: by the client's address
+    SCHEDULER_TUPLE        # tch: by addresses and ports of both ends
+    SCHEDULERS             # how many there are
+
+cdef enum Over:            # whether a server's connections are to be ended
+    OVER_NOT
+    OVER_UNHEALTHY
+    OVER_WITHDRAWN         # removed, or of weight 0
+
 cdef struct Server:
     ServerCell* cell       # borrowed from the board; NULL when it is full
+    uint32_t weight
+    uint8_t over           # Over
+    uint64_t since_ms      # when it was first seen to take no new connections; 0 = it takes them
+    Server* heir           # borrowed: in a retired table, the same server of the current one; NULL = removed
     sockaddr_storage address
     socklen_t length
     int family
 
 cdef struct Group:
-    Server* servers        # owned by the Table
+    Server* servers        # owned by the Table; those of weight 0 come last
     uint32_t server_count
+    uint32_t weighted      # how many have a weight
+    uint8_t scheduler      # Scheduler
     uint32_t* sequence     # owned by the Table: server numbers in the order to pick, weights already in it
     uint32_t sequence_length
-    uint32_t cursor
+    uint32_t* buckets      # owned by the Table: the server of each bucket of clients; NULL = not by hash
+    uint32_t cursor        # where the next choice begins
+    uint64_t draws         # servers drawn so far
+    int64_t drain_ms       # how long connections of a server that is out may go on; -1 = for ever
+    Group* heir            # borrowed: in a retired table, the same group of the current one; NULL = removed
+
+cdef struct Place:         # where a server stands
+    Group* group           # borrowed from the same Table
+    Server* server         # likewise
 
 cdef struct Staple:        # an OCSP response to send with a certificate
     void* leaf             # borrowed: X509* inside the context; only compared
@@ -174,18 +201,24 @@ cdef struct Listener:
     uint32_t cps           # new connections per second over all workers; 0 = any number
     uint32_t max_connections    # likewise at one time
 
-cdef struct Table:         # one compiled Snapshot; immutable but for cursors and refs
+cdef struct Table:         # one compiled Snapshot; immutable but for cursors, refs, heirs and what a scan marks
     uint64_t generation
     uint32_t refs          # connections that were accepted under it
     uint32_t listener_count
     uint32_t group_count
     Listener* listeners    # owned
     Group* groups          # owned
+    Place* places          # owned: its servers with a cell, by cell
+    uint32_t place_count
     Table* next            # retired tables still referenced
 
 cdef struct Acceptor:
     int fd                 # owned: this worker's copy of the listening socket; -1 = free slot
     uint32_t listener      # index into the current Table's listeners
+
+cdef enum:
+    TRIED_WORDS = 4
+    TRIED_SERVERS = 256    # how many servers a connection can remember: a bit each
 
 cdef struct Conn:
     Timer timer            # first member: a Timer* from the wheel is the Conn*
@@ -196,8 +229,12 @@ cdef struct Conn:
     uint8_t queue          # QueueName it waits in
     uint8_t attempts       # servers tried so far, at most 255
     uint8_t counted        # on its server's cell
+    uint8_t forced         # its server was unhealthy when it was chosen, as all were
     uint8_t authenticated  # the client has shown a certificate that verified, in this very handshake
     uint32_t server        # index in its group
+    uint32_t first         # the server tried first, likewise
+    uint64_t[TRIED_WORDS] tried    # by distance from the first
+    uint64_t key           # of the client, for a choice by hash; 0 = not asked yet
     uint32_t identity      # index in listener.tls.identities, once the ClientHello has chosen
     uint32_t drain_wait_ms
     uint64_t active_ms     # when a byte last moved
@@ -256,4 +293,6 @@ cdef struct Core:          # all state of one event loop; one per Engine
     uint64_t resume_ms     # paused: do not try again before
     uint8_t draining       # DrainStage
     uint64_t drain_deadline_ms
+    uint8_t drains         # a table in use has a group with a drain timeout
+    uint64_t scan_ms       # when its servers are looked at next
     char scratch[16384]    # for bytes that are read to be thrown away

@@ -1,9 +1,10 @@
-# Choosing a server of the group and starting the TCP connection to it.
+# Starting the TCP connection to the server that pick.pyx chooses, and to another one when it fails.
 #
-# The choice is one table look-up: the weights are already in Group.sequence.  After a failure the servers that
-# follow are tried, each at most once for a connection; nothing has been sent to any of them by then.
+# Each server is tried at most once for a connection; nothing has been sent to any of them by then.  Failures in a row
+# are counted on the server's cell, for the health checks to see.
 
 from .defs cimport Conn, Core, Step
 
 cdef Step dial_next(Core* k, Conn* c) noexcept nogil
 cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil
+cdef void dial_failed(Core* k, Conn* c) noexcept nogil

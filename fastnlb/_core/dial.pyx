@@ -2,46 +2,36 @@
 # See dial.pxd for the contract.
 
 from .account cimport account_leave_server, account_server
+from .board cimport atomic_add32, atomic_load32, atomic_store32
 from .counters cimport N_CONNECTS, N_CONNECTS_FAILED
-from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Group, Server, Step
+from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Server, Step
 from .half cimport half_adopt, half_close
+from .pick cimport pick_server
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
-from .sys cimport (EINPROGRESS, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
-                   SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, connect, errno, getsockopt, setsockopt,
-                   sockaddr, socket, socklen_t)
+from .sys cimport (EADDRNOTAVAIL, EINPROGRESS, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SOCK_CLOEXEC, SOCK_NONBLOCK,
+                   SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, connect, errno, getsockopt,
+                   setsockopt, sockaddr, socket, socklen_t)
 
 cdef enum:
-    MOST_ATTEMPTS = 255        # what Conn.attempts can count
     KEEPALIVE_IDLE = 60        # seconds: a server that is gone shows long before the longest idle timeout
     KEEPALIVE_INTERVAL = 15
 
 
 cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
     """MOVED: a connection attempt is under way.  FAULT: no server is left to try."""
-    cdef Group* group = &c.table.groups[c.listener.group]
+    cdef Server* server
     half_close(k, &c.server_half)
     account_leave_server(k, c)
-    while c.attempts < group.server_count and c.attempts < MOST_ATTEMPTS:
-        _choose(group, c)
-        account_server(k, c, &group.servers[c.server])
-        if _start(k, c, &group.servers[c.server]):
+    while pick_server(k, c):
+        server = &c.table.groups[c.listener.group].servers[c.server]
+        account_server(k, c, server)
+        if _start(k, c, server):
             return STEP_MOVED
         k.count[<int> N_CONNECTS_FAILED] += 1
         half_close(k, &c.server_half)
         account_leave_server(k, c)
     return STEP_FAULT
-
-
-cdef void _choose(Group* group, Conn* c) noexcept nogil:
-    if c.attempts == 0:
-        c.server = group.sequence[group.cursor]
-        group.cursor += 1
-        if group.cursor == group.sequence_length:
-            group.cursor = 0
-    else:
-        c.server = (c.server + 1) % group.server_count
-    c.attempts += 1
 
 
 cdef void _set_options(int fd) noexcept nogil:
@@ -64,16 +54,34 @@ cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
     c.server_half.exhaust = 0
     _set_options(fd)
     if connect(fd, <sockaddr*> &server.address, server.length) != 0 and errno != EINPROGRESS:
+        # That this machine is out of ports is not the server's failure.
+        if errno != EADDRNOTAVAIL:
+            _blame(server)
         return False
     return poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, True, c.generation, c.slot))
 
 
 cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil:
     """After the descriptor became writable or hung up: whether the server accepted."""
+    cdef Server* server = &c.table.groups[c.listener.group].servers[c.server]
     cdef int error = 0
     cdef socklen_t length = sizeof(error)
     if c.server_half.exhaust and (getsockopt(c.server_half.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 or error):
-        k.count[<int> N_CONNECTS_FAILED] += 1
+        dial_failed(k, c)
         return False
+    # Looked at first: a line that every worker writes to is a line that every worker waits for.
+    if server.cell != NULL and atomic_load32(&server.cell.failures) != 0:
+        atomic_store32(&server.cell.failures, 0)
     k.count[<int> N_CONNECTS] += 1
     return True
+
+
+cdef void dial_failed(Core* k, Conn* c) noexcept nogil:
+    """The attempt under way was refused, or took too long."""
+    k.count[<int> N_CONNECTS_FAILED] += 1
+    _blame(&c.table.groups[c.listener.group].servers[c.server])
+
+
+cdef void _blame(Server* server) noexcept nogil:
+    if server.cell != NULL:
+        atomic_add32(&server.cell.failures, 1)

@@ -9,7 +9,7 @@ Staples = list[tuple[int, bytes, int]]
 Identities = list[tuple[int, Staples]]
 TlsFields = tuple[int, bytes, int, int, int, bool, bytes, bool, Identities, list[tuple[bytes, int]]]
 ListenerFields = tuple[int, TlsFields | None, int, int, int, int, int, int]
-GroupFields = tuple[list[tuple[str, int, int]], list[int]]
+GroupFields = tuple[int, list[tuple[str, int, int, int]], list[int] | bytes, int]
 
 class Engine:
     descriptor_limit: int

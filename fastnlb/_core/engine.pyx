@@ -13,6 +13,7 @@ from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, board_stride
 from .accept cimport acceptor_start, acceptor_stop
 from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
 from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
+from .drain cimport drain_follow
 from .loop cimport loop_abort_all, loop_drain, loop_run, loop_tell_time
 from .pool cimport pool_clear
 from .poller cimport POLL_WATCH, poll_add_level, poll_key, poll_remove
@@ -176,6 +177,7 @@ cdef class Engine:
         self.k.table = self.prepared
         self.prepared = NULL
         table_retire(&self.k, old)
+        drain_follow(&self.k)
         sockets, self.prepared_sockets = self.prepared_sockets, {}
         failure = None
         for index, name in enumerate(self.prepared_names):

@@ -8,6 +8,7 @@ from .conn cimport conn_abort, conn_advance, conn_end, conn_event, conn_reap, co
 from .counters cimport N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_TIMERS, N_TURNS
 from .defs cimport (CONN_CLOSED, CONN_FREE, DRAIN_ENDING, DRAIN_OFF, DRAIN_WAITING, FAULT_SHUTDOWN, NOTICE_NONE,
                     STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_WATCH, Conn, Core, Queue, StopReason)
+from .drain cimport drain_scan
 from .poller cimport POLL_ACCEPTOR, POLL_CONN, poll_is_current, poll_kind, poll_number, poll_side
 from .queue cimport queue_pop
 from .slab cimport slab_at, slab_slots
@@ -48,6 +49,8 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
         _run_queue(k, &k.ready, k.ready.length)
         _run_queue(k, &k.handshakes, HANDSHAKES_PER_TURN)
         _run_timers(k)
+        if k.drains and k.slab.live:
+            drain_scan(k)
         if k.draining != DRAIN_OFF:
             _check_drain(k)
         conn_reap(k)
@@ -69,6 +72,9 @@ cdef int _wait_ms(Core* k) noexcept nogil:
     wait = wheel_wait_ms(&k.wheel, k.now_ms)
     if k.draining != DRAIN_OFF:
         left = <int64_t> (k.drain_deadline_ms - k.now_ms) if k.drain_deadline_ms > k.now_ms else 0
+        wait = left if wait < 0 else min(wait, left)
+    if k.drains and k.slab.live:
+        left = <int64_t> (k.scan_ms - k.now_ms) if k.scan_ms > k.now_ms else 0
         wait = left if wait < 0 else min(wait, left)
     if k.paused:
         left = <int64_t> (k.resume_ms - k.now_ms) if k.resume_ms > k.now_ms else 100

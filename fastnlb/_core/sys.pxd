@@ -15,6 +15,7 @@ cdef extern from "<errno.h>" nogil:
     enum:
         EAGAIN
         EINTR
+        EADDRNOTAVAIL
         EINPROGRESS
         EMFILE
         ENFILE
@@ -88,6 +89,8 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void* buffer, size_t length, int flags)
     ssize_t send(int fd, const void* buffer, size_t length, int flags)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
+    int getpeername(int fd, sockaddr* address, socklen_t* length)
+    int getsockname(int fd, sockaddr* address, socklen_t* length)
     int getsockopt(int fd, int level, int name, void* value, socklen_t* length)
 
 cdef extern from "<netinet/in.h>" nogil:

@@ -3,18 +3,22 @@
 
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, Board, board_listener, board_server
-from .defs cimport Core, Group, Listener, Server, Table
+from .defs cimport SCHEDULER_LEAST, SCHEDULER_ROUND, SCHEDULERS, Core, Group, Listener, Server, Table
 from .sys cimport AF_INET, AF_INET6, htons, inet_pton, sockaddr_in, sockaddr_in6
+from .buckets cimport BUCKETS
+from .drain cimport drain_index
 from .tlslistener cimport tls_listener_build, tls_listener_free
 
 
 cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
     """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell, cps,
-    max connections), the last two 0 for no limit; groups: (servers, sequence) with servers a list of (address, port,
-    cell) and sequence a list of indexes into it, in the order to pick.  Cells are numbers on the board, -1 for none.
+    max connections), the last two 0 for no limit; groups: (Scheduler, servers, order, drain ms or -1) with servers a
+    list of (address, port, weight, cell), those of weight 0 last, and order what the scheduler goes by: a list of
+    indexes in the order to pick, or for the two by hash what bucket_table made.  Cells are numbers on the board, -1
+    for none.
 
     Raises ValueError for an address that is no IP literal or a number out of range, MemoryError.
     """
@@ -27,39 +31,80 @@ cdef Table* table_build(Core* k, generation, list listeners, list groups) except
         table.listeners = <Listener*> calloc(len(listeners) or 1, sizeof(Listener))
         if table.groups == NULL or table.listeners == NULL:
             raise MemoryError()
-        for servers, sequence in groups:
+        for fields in groups:
             table.group_count += 1
-            _build_group(&k.board, &table.groups[table.group_count - 1], servers, sequence)
+            _build_group(&k.board, &table.groups[table.group_count - 1], fields)
         for fields in listeners:
             _build_listener(k, table, fields)
+        if not drain_index(table):
+            raise MemoryError()
     except BaseException:
         table_free(table)
         raise
     return table
 
 
-cdef int _build_group(const Board* board, Group* group, list servers, list sequence) except -1:
-    cdef uint32_t i
+cdef int _build_group(const Board* board, Group* group, tuple fields) except -1:
+    scheduler, servers, order, group.drain_ms = fields
+    if not 0 <= scheduler < <int> SCHEDULERS:
+        raise ValueError(f"there is no scheduler {scheduler}")
+    group.scheduler = scheduler
     group.servers = <Server*> calloc(len(servers) or 1, sizeof(Server))
-    group.sequence = <uint32_t*> calloc(len(sequence) or 1, sizeof(uint32_t))
-    if group.servers == NULL or group.sequence == NULL:
+    if group.servers == NULL:
         raise MemoryError()
-    for i, (address, port, cell) in enumerate(servers):
-        _build_server(&group.servers[i], address, port)
-        if cell >= 0:
-            group.servers[i].cell = board_server(board, _cell(cell, BOARD_SERVER_CELLS))
+    for server in servers:
+        _add_server(board, group, server)
+    if isinstance(order, bytes):
+        return _build_buckets(group, order)
+    return _build_sequence(group, order)
+
+
+cdef int _add_server(const Board* board, Group* group, tuple fields) except -1:
+    cdef Server* server = &group.servers[group.server_count]
+    address, port, server.weight, cell = fields
+    if server.weight and group.weighted < group.server_count:
+        raise ValueError("servers of weight 0 come last")
+    _address(server, address, port)
+    if cell >= 0:
+        server.cell = board_server(board, _cell(cell, BOARD_SERVER_CELLS))
+    elif group.scheduler == SCHEDULER_LEAST:
+        group.scheduler = SCHEDULER_ROUND    # what cannot be counted is taken in turn
+    group.server_count += 1
+    group.weighted += server.weight > 0
+    return 0
+
+
+cdef int _build_sequence(Group* group, list sequence) except -1:
+    if group.scheduler not in (SCHEDULER_ROUND, SCHEDULER_LEAST) or (group.weighted and not sequence):
+        raise ValueError("a group with servers needs a sequence, or buckets to choose by hash")
+    group.sequence = <uint32_t*> calloc(len(sequence) or 1, sizeof(uint32_t))
+    if group.sequence == NULL:
+        raise MemoryError()
     for i, number in enumerate(sequence):
-        if not 0 <= number < len(servers):
-            raise ValueError(f"sequence names server {number} of {len(servers)}")
-        group.sequence[i] = number
-    if servers and not sequence:
-        raise ValueError("a group with servers needs a sequence")
-    group.server_count = <uint32_t> len(servers)
+        if not 0 <= number < group.weighted:
+            raise ValueError(f"sequence names server {number} of {group.weighted}")
+        group.sequence[<uint32_t> i] = number
     group.sequence_length = <uint32_t> len(sequence)
     return 0
 
 
-cdef int _build_server(Server* server, str address, int port) except -1:
+cdef int _build_buckets(Group* group, bytes buckets) except -1:
+    cdef const char* given = buckets
+    cdef uint32_t i
+    size = 4 * <int> BUCKETS if group.weighted else 0
+    if group.scheduler in (SCHEDULER_ROUND, SCHEDULER_LEAST) or len(buckets) != size:
+        raise ValueError("buckets that are none")
+    group.buckets = <uint32_t*> calloc(<int> BUCKETS, sizeof(uint32_t))
+    if group.buckets == NULL:
+        raise MemoryError()
+    memcpy(group.buckets, given, size)
+    for i in range(<uint32_t> size // 4):
+        if group.buckets[i] >= group.weighted:
+            raise ValueError(f"a bucket names server {group.buckets[i]} of {group.weighted}")
+    return 0
+
+
+cdef int _address(Server* server, str address, int port) except -1:
     cdef sockaddr_in* v4 = <sockaddr_in*> &server.address
     cdef sockaddr_in6* v6 = <sockaddr_in6*> &server.address
     encoded = address.encode("ascii", "replace")
@@ -109,9 +154,11 @@ cdef void table_free(Table* table) noexcept nogil:
     for i in range(table.group_count):
         free(table.groups[i].servers)
         free(table.groups[i].sequence)
+        free(table.groups[i].buckets)
     for i in range(table.listener_count):
         tls_listener_free(table.listeners[i].tls)
     free(table.groups)
+    free(table.places)
     free(table.listeners)
     free(table)
 

@@ -53,10 +53,6 @@ def _is_unix_socket(value: object) -> bool:
     return isinstance(value, str) and is_unix_socket(value)
 
 
-def _is_other_scheduler(value: object) -> bool:
-    return isinstance(value, str) and value.lower() not in ("wrr", "rr")
-
-
 TABLE: tuple[Row, ...] = (
     Row(("user",), "dropping to another user (user)", _other_than(None), "start fastnlb as that user"),
     Row(("admin", "socket"), "another place for the admin socket (admin.socket)", _other_than("admin.sock")),
@@ -69,15 +65,8 @@ TABLE: tuple[Row, ...] = (
         _other_than("TCP"),
         "set it to TCP",
     ),
-    Row(
-        ("server_groups", _EACH, "scheduler"),
-        "this scheduler",
-        _is_other_scheduler,
-        "use wrr or rr",
-    ),
     _group("any_port", "forwarding of port ranges (any_port)", False),
     _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
-    _group("connection_drain_timeout", "connection draining (connection_drain_timeout)", None),
     Row(
         ("server_groups", _EACH, "health_check", "proxy_protocol"),
         "a health check that begins with the PROXY protocol (proxy_protocol)",

@@ -81,7 +81,13 @@ def _listener(block: schema.ListenerBlock) -> model.Listener:
 
 def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
     servers = tuple(map(_server, block.servers))
-    return model.ServerGroup(block.name, servers, block.scheduler, _health_check(block.health_check))
+    return model.ServerGroup(
+        block.name,
+        servers,
+        block.scheduler,
+        health_check=_health_check(block.health_check),
+        connection_drain_timeout=block.connection_drain_timeout,
+    )
 
 
 def _health_check(block: schema.HealthCheckBlock) -> model.HealthCheck | None:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from fastnlb.channel import decode_offer, read_payload
 from fastnlb.worker.compile import Compiled, compile_offer
 from fastnlb.worker.contexts import Contexts
+from fastnlb.worker.orders import Orders
 
 
 class Builder:
@@ -22,6 +23,7 @@ class Builder:
 
     def __init__(self, contexts: Contexts) -> None:
         self._contexts = contexts
+        self._orders = Orders()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="builder")
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._kept: frozenset[int] = frozenset()
@@ -48,7 +50,7 @@ class Builder:
             offer = decode_offer(read_payload(payload))
         finally:
             os.close(payload)
-        compiled = compile_offer(offer, self._contexts)
+        compiled = compile_offer(offer, self._contexts, self._orders)
         self._contexts.hold(generation, compiled.holds)
         del offer
         # Here and not when the loop's thread wants the interpreter; what is left lives as long as the configuration.

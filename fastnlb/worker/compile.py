@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import gcd
 from typing import TYPE_CHECKING
 
 from fastnlb.model import (
@@ -14,7 +13,6 @@ from fastnlb.model import (
     Listener,
     Offer,
     SecurityPolicy,
-    Server,
     ServerGroup,
     ServerKey,
 )
@@ -24,6 +22,7 @@ from fastnlb.tls.contexts import Security
 from fastnlb.tls.policies import SYSTEM
 from fastnlb.worker.contexts import Contexts, Inner, session_id
 from fastnlb.worker.identities import choose
+from fastnlb.worker.orders import SCHEDULERS, Orders
 
 if TYPE_CHECKING:
     from fastnlb._core.engine import GroupFields, ListenerFields, Staples, TlsFields
@@ -53,8 +52,8 @@ class _Names:
     policies: Mapping[str, SecurityPolicy]
 
 
-def compile_offer(offer: Offer, contexts: Contexts) -> Compiled:
-    """Changes nothing that connections use: for any one thread.
+def compile_offer(offer: Offer, contexts: Contexts, orders: Orders | None = None) -> Compiled:
+    """`orders` has those of the last time.  Changes nothing that connections use: for any one thread.
 
     Raises fastnlb.tls.contexts.ContextError when the TLS library refuses a certificate, authority or policy.
     """
@@ -78,7 +77,9 @@ def compile_offer(offer: Offer, contexts: Contexts) -> Compiled:
             served.update((name, names.certificates[name]) for name in _certificate_names(listener))
         cell = offer.cells.listeners.get(listener.name, -1)
         listeners.append((listener.name, _listener_fields(listener, names, tls, cell)))
-    groups = [_group_fields(group, offer.cells.servers) for group in snapshot.server_groups]
+    orders = orders or Orders()
+    groups = [_group_fields(group, offer.cells.servers, orders) for group in snapshot.server_groups]
+    orders.turn()
     return Compiled(listeners, groups, fronts, holds, _numbers(served))
 
 
@@ -149,34 +150,16 @@ def _numbers(served: Mapping[str, Certificate]) -> dict[str, int]:
     }
 
 
-def _group_fields(group: ServerGroup, cells: Mapping[ServerKey, int]) -> GroupFields:
-    """A server of weight 0 takes no new connections, so the core does not learn of it."""
-    servers = [server for server in group.servers if server.weight > 0]
-    sequence = list(range(len(servers))) if group.scheduler == "rr" else smooth_sequence(servers)
-    return [
-        (server.address, server.port, cells.get((group.name, server.address, server.port), -1)) for server in servers
-    ], sequence
-
-
-def smooth_sequence(servers: list[Server]) -> list[int]:
-    """The order in which smooth weighted round robin picks, one whole period of it.
-
-    Each pick raises every server by its weight, takes the highest and lowers it by the sum; so a server of weight
-    5 beside two of weight 1 is picked a a b a c a a and never seven times in a row.  Weights are divided by their
-    common divisor first.  Length: the sum of the weights, at most 100 per server.
-    """
-    if not servers:
-        return []
-    divisor = gcd(*(server.weight for server in servers))
-    weights = [server.weight // divisor for server in servers]
-    if max(weights) == 1:
-        return list(range(len(servers)))
-    total = sum(weights)
-    current = [0] * len(servers)
-    sequence = []
-    for _ in range(total):
-        current = [have + weight for have, weight in zip(current, weights, strict=True)]
-        best = max(range(len(servers)), key=lambda index: current[index])
-        current[best] -= total
-        sequence.append(best)
-    return sequence
+def _group_fields(group: ServerGroup, cells: Mapping[ServerKey, int], orders: Orders) -> GroupFields:
+    """A server of weight 0 takes no new connections, but the core has to know whose the running ones are."""
+    servers = sorted(group.servers, key=lambda server: server.weight == 0)
+    weighted = tuple(server for server in servers if server.weight > 0)
+    return (
+        SCHEDULERS[group.scheduler],
+        [
+            (each.address, each.port, each.weight, cells.get((group.name, each.address, each.port), -1))
+            for each in servers
+        ],
+        orders.of(group.scheduler, weighted),
+        -1 if group.connection_drain_timeout is None else group.connection_drain_timeout * 1000,
+    )

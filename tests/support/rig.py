@@ -10,12 +10,15 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from fastnlb._core.defs import StopReason
 from fastnlb._core.engine import Engine
+from fastnlb.model import Server
 from fastnlb.stats.table import NUMBERS
 from fastnlb.tls.binding import addresses, context_address
+from fastnlb.worker.orders import SCHEDULERS, Orders
 from support.procs import wait_for
 from support.tls_client import TlsClient
 
@@ -37,10 +40,25 @@ def one_context(context: Any) -> tuple[Any, ...]:
 NO_LIMITS = (0, 0)
 
 
+def group_fields(
+    servers: list[tuple[str, int]],
+    weights: Sequence[int] | None = None,
+    scheduler: str = "wrr",
+    drain_ms: int = -1,
+    cells: Sequence[int] | None = None,
+) -> tuple[Any, ...]:
+    """The core's fields of a group; those of weight 0 come last, cells are numbered from 0."""
+    weights = weights or [1] * len(servers)
+    weighted = tuple(Server(*server, weight) for server, weight in zip(servers, weights, strict=True) if weight)
+    found = [(*each, weight, cell) for each, weight, cell in zip(servers, weights, cells or count(), strict=False)]
+    return SCHEDULERS[scheduler], found, Orders().of(scheduler, weighted), drain_ms
+
+
 class Rig:
     """One listener, `servers` behind it: plain TCP, or TLS under `context`, or as the core fields in `tls` say.
 
     `limits` are cps and max_connections of it; more than one pair makes as many listeners alike, at `addresses`.
+    `group` has what group_fields takes besides the servers.
     """
 
     def __init__(
@@ -55,6 +73,7 @@ class Rig:
         tls: tuple[Any, ...] | None = None,
         board: tuple[int, int, int] | None = None,
         limits: Sequence[tuple[int, int]] = (NO_LIMITS,),
+        group: dict[str, Any] | None = None,
     ) -> None:
         self.engine = Engine(addresses(), board=board, descriptor_limit=descriptor_limit)
         self.context = context
@@ -63,7 +82,7 @@ class Rig:
         self.address = self.addresses[0]
         self.port = self.address[1]
         self._fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms)
-        self._group = ([(*server, cell) for cell, server in enumerate(servers)], list(range(len(servers))))
+        self._group = group_fields(servers, **(group or {}))
         self._configure(1, limits, {_name(cell): each.detach() for cell, each in enumerate(listeners)})
         self._wake_read, self._wake_write = socket.socketpair()
         self.engine.watch(self._wake_read.fileno())
@@ -180,9 +199,9 @@ def _name(listener: int) -> str:
 class Backend:
     """A TCP server of the test: `handler(sock)` runs in a thread for each connection."""
 
-    def __init__(self, handler: Callable[[socket.socket], None], host: str = HOST) -> None:
+    def __init__(self, handler: Callable[[socket.socket], None], host: str = HOST, port: int = 0) -> None:
         self._handler = handler
-        self._listener = socket.create_server((host, 0), backlog=1024, family=_family(host))
+        self._listener = socket.create_server((host, port), backlog=1024, family=_family(host))
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self.accepted: list[socket.socket] = []
         self.errors: list[BaseException] = []

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from fastnlb.model import Cells, Certificate, Front, Listener, Offer, Server, ServerGroup, Snapshot
 from fastnlb.tls.binding import context_address
 from fastnlb.tls.contexts import ContextError, make_fronts
-from fastnlb.worker.compile import compile_offer, smooth_sequence
+from fastnlb.worker.compile import compile_offer
 from fastnlb.worker.contexts import Contexts, Inner
+from fastnlb.worker.orders import Orders, smooth_sequence
 
 NO_FRONT = Front(-1, 1)
 
@@ -58,13 +59,15 @@ def test_each_server_gets_its_share_and_no_long_runs(weights):
             assert abs(seen - (start + 1) * weight / sum(weights)) < len(weights)
 
 
-def test_a_server_of_weight_0_is_left_out():
+def test_a_server_of_weight_0_comes_last_and_not_into_the_order():
     group = ServerGroup("g", tuple(servers(0, 7, 0)))
     listener = Listener("l", "TCP", "127.0.0.1", 1, "g")
     compiled = compile_offer(
         Offer(Snapshot((listener,), (group,)), {}, Cells({("g", "127.0.0.1", 1001): 7}, {"l": 3})), Contexts()
     )
-    assert compiled.groups == [([("127.0.0.1", 1001, 7)], [0])]
+    assert compiled.groups == [
+        (0, [("127.0.0.1", 1001, 7, 7), ("127.0.0.1", 1000, 0, -1), ("127.0.0.1", 1002, 0, -1)], [0], -1)
+    ]
     assert compiled.listeners == [("l", (0, None, 10_000, 5_000, 900_000, 3, 0, 0))]
 
 
@@ -134,3 +137,27 @@ def test_a_key_the_library_refuses_is_named(material):
         compile_offer(
             Offer(Snapshot((listener,), (ServerGroup("g", ()),), (broken,)), {"l": Front(-1, 1)}), Contexts()
         )
+
+
+def compile_group(group, orders=None):
+    listener = Listener("l", "TCP", "127.0.0.1", 1, group.name)
+    return compile_offer(Offer(Snapshot((listener,), (group,))), Contexts(), orders).groups[0]
+
+
+@pytest.mark.parametrize(("scheduler", "number"), [("rr", 0), ("wrr", 0), ("wlc", 1), ("sch", 2), ("tch", 3)])
+def test_a_group_has_its_scheduler_and_its_drain_timeout(scheduler, number):
+    fields = compile_group(ServerGroup("g", tuple(servers(1, 2)), scheduler, 7))
+    assert (fields[0], fields[3]) == (number, 7000)
+    assert compile_group(ServerGroup("g", (), scheduler))[1:] == ([], b"" if number > 1 else [], -1)
+
+
+def test_an_unchanged_group_keeps_its_order_and_a_forgotten_one_does_not():
+    orders = Orders()
+    group = ServerGroup("g", tuple(servers(1, 2)), "sch")
+    first = compile_group(group, orders)[2]
+    renamed = ServerGroup("h", (*servers(1, 2), Server("127.0.0.9", 1, 0)), "tch", 5)
+    assert compile_group(renamed, orders)[2] is first
+    compile_group(ServerGroup("g", tuple(servers(1))), orders)
+    again = compile_group(group, orders)[2]
+    assert again == first
+    assert again is not first

@@ -109,6 +109,12 @@ def test_a_health_check_is_described_by_what_differs_in_it() -> None:
     ]
 
 
+def test_a_changed_drain_timeout() -> None:
+    changed = replace(BASE, server_groups=(replace(WEB, connection_drain_timeout=0),))
+    assert described(BASE, changed) == ["~ server group web: connection_drain_timeout none -> 0"]
+    assert described(changed, BASE) == ["~ server group web: connection_drain_timeout 0 -> none"]
+
+
 def test_a_changed_certificate_says_what_is_new_and_nothing_of_what_it_is() -> None:
     renewed = Certificate("www", b"chain two", b"SECRET-TWO")
     change = plan(BASE, replace(BASE, certificates=(renewed,)))

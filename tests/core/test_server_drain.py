@@ -1,0 +1,168 @@
+"""A server that takes no new connections: what becomes of those it has."""
+
+import time
+
+import pytest
+from support.rig import Rig, echo, group_fields
+
+from fastnlb.board import Board, Health
+
+
+@pytest.fixture
+def board():
+    return Board.create(workers=1)
+
+
+@pytest.fixture
+def start(board):
+    made = []
+
+    def make(servers, **group):
+        made.append(Rig(servers, board=(board.address(), board.places, 0), group=group))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def servers(backend):
+    return [backend(echo).address for _ in range(2)]
+
+
+def connected(one, count=2):
+    """So many clients that have been served; with rr the first is on the first server."""
+    clients = [one.connect() for _ in range(count)]
+    for client in clients:
+        assert lives(client)
+    return clients
+
+
+def lives(client):
+    client.sendall(b"x")
+    return client.recv(1) == b"x"
+
+
+def change(one, servers, generation=2, **group):
+    with one.paused() as engine:
+        listener = ("l", (0, None, 10_000, 5_000, 900_000, 0, 0, 0))
+        engine.prepare(generation, [listener], [group_fields(servers, **group)], {})
+        engine.commit()
+
+
+def ended_after(client):
+    before = time.monotonic()
+    assert client.recv(1) == b""
+    return time.monotonic() - before
+
+
+def test_connections_of_an_unhealthy_server_go_on(board, start, servers):
+    one = start(servers)
+    clients = connected(one)
+    board.set_health(0, Health.UNHEALTHY)
+    time.sleep(1.5)
+    assert all(lives(client) for client in clients)
+
+
+def test_they_end_when_the_drain_timeout_has_passed(board, start, servers):
+    one = start(servers, drain_ms=1000)
+    first, second = connected(one)
+    board.set_health(0, Health.UNHEALTHY)
+    assert 0.9 < ended_after(first) < 3.5
+    first.close()
+    one.wait_for(closed_drained=1)
+    assert lives(second)
+    assert one.counters()["closed_drained"] == 1
+
+
+def test_a_timeout_of_0_ends_them_within_a_second_or_so(board, start, servers):
+    one = start(servers, drain_ms=0)
+    first, second = connected(one)
+    board.set_health(0, Health.UNHEALTHY)
+    assert ended_after(first) < 2
+    assert lives(second)
+
+
+def test_a_server_that_recovers_in_time_keeps_them(board, start, servers):
+    one = start(servers, drain_ms=2500)
+    clients = connected(one)
+    for health in (Health.UNHEALTHY, Health.HEALTHY) * 2:
+        board.set_health(0, health)
+        time.sleep(1.5)
+    assert all(lives(client) for client in clients)
+
+
+def test_a_server_seen_out_long_ago_starts_its_time_anew(board, start, servers):
+    """Nobody looks while there is no connection."""
+    one = start(servers, drain_ms=2500)
+    (first,) = connected(one, 1)
+    board.set_health(0, Health.UNHEALTHY)
+    time.sleep(1.5)
+    first.close()
+    one.wait_idle()
+    time.sleep(2.5)
+    board.set_health(0, Health.HEALTHY)
+    clients = connected(one)
+    board.set_health(0, Health.UNHEALTHY)
+    time.sleep(1)
+    assert all(lives(client) for client in clients)
+
+
+def test_nobody_is_ended_who_had_no_other_server(board, start, servers):
+    for cell in (0, 1):
+        board.set_health(cell, Health.UNHEALTHY)
+    one = start(servers, drain_ms=0)
+    clients = connected(one)
+    time.sleep(2.2)
+    assert all(lives(client) for client in clients)
+
+
+def test_a_removed_server_is_drained_by_the_timeout_it_had(start, servers):
+    one = start(servers, drain_ms=1000)
+    first, second = connected(one)
+    change(one, servers[1:], drain_ms=1000, cells=[1])
+    assert 0.9 < ended_after(first) < 3.5
+    assert lives(second)
+
+
+def test_so_is_one_of_weight_0_and_new_connections_go_elsewhere(start, servers):
+    one = start(servers, drain_ms=1000)
+    first, second = connected(one)
+    change(one, servers[::-1], weights=[1, 0], drain_ms=1000, cells=[1, 0])
+    third = connected(one, 1)[0]
+    assert 0.9 < ended_after(first) < 3.5
+    assert lives(second)
+    assert lives(third)
+
+
+def test_the_newest_configuration_has_the_say(start, servers):
+    one = start(servers, drain_ms=0)
+    clients = connected(one)
+    change(one, servers[1:], cells=[1])
+    time.sleep(2.2)
+    assert all(lives(client) for client in clients), "the timeout was taken out"
+    change(one, servers[1:], 3, drain_ms=0, cells=[1])
+    assert ended_after(clients[0]) < 2
+    assert lives(clients[1])
+
+
+def test_the_connections_of_a_removed_group_end_by_what_it_had(start, servers):
+    one = start(servers, drain_ms=0)
+    clients = connected(one)
+    change(one, servers[:1], cells=[7])
+    assert all(ended_after(client) < 2 for client in clients)
+
+
+def test_an_idle_engine_is_woken_only_where_there_is_something_to_look_at(start, servers):
+    idle, asleep, looking = start(servers, drain_ms=0), start(servers), start(servers, drain_ms=0)
+    connected(asleep)
+    connected(looking)
+    before = [one.counters()["turns"] for one in (idle, asleep, looking)]
+    time.sleep(3)
+    idle_turns, asleep_turns, looking_turns = (
+        one.counters()["turns"] - turns for one, turns in zip((idle, asleep, looking), before, strict=True)
+    )
+    assert idle_turns <= 1
+    assert asleep_turns <= 1
+    assert 2 <= looking_turns <= 6
