@@ -86,11 +86,23 @@ class ServerGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyProtocol:
+    """The PROXY protocol header (version 2) that servers are sent: `tlvs` of alpn, authority, ssl and crc32c, and the
+    cloud's ids of the network, the endpoint and the endpoint service; None = not sent.
+    """
+
+    tlvs: tuple[str, ...] = ()
+    vpc_id: str | None = None
+    ep_id: str | None = None
+    eps_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """One address and port to accept on, and what becomes of a connection accepted there.
 
     `ca_certificate` names a CaCertificate and switches client authentication on; `client_certificate` says whether a
-    client may do without one.
+    client may do without one.  `trusted`: networks whose members begin with a PROXY protocol header.
     """
 
     name: str
@@ -109,6 +121,8 @@ class Listener:
     idle_timeout: int = 900
     handshake_timeout: int = 10
     connect_timeout: int = 5
+    proxy_protocol: ProxyProtocol | None = None
+    trusted: tuple[str, ...] = ()
     enabled: bool = True
     tags: tuple[tuple[str, str], ...] = ()
 

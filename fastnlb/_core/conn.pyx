@@ -15,7 +15,10 @@ from .dial cimport dial_next, dial_succeeded
 from .hello cimport hello_enter, hello_leave
 from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
 from .plain cimport plain_xport
+from .pool cimport pool_get
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
+from .proxyfacts cimport proxyfacts_header
+from .proxyout cimport PROXY_OUT_BYTES
 from .queue cimport queue_push, queue_remove
 from .relay cimport flow_drain, flow_drop, flow_pump
 from .slab cimport slab_give, slab_take
@@ -189,10 +192,28 @@ cdef void _connect(Core* k, Conn* c) noexcept nogil:
     if not dial_succeeded(k, c):
         _dial(k, c, FAULT_CONNECT)
         return
+    if c.listener.proxy != NULL and not _begin_with_header(k, c):
+        return
     _set_state(c, CONN_RELAY)
     c.active_ms = k.now_ms
     wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.idle_ms)
     _relay(k, c)
+
+
+cdef bint _begin_with_header(Core* k, Conn* c) noexcept nogil:
+    """The PROXY header goes out at once and before all else: a server that speaks first waits for nothing more."""
+    c.up.held = pool_get(&k.pool)
+    if c.up.held == NULL:
+        conn_abort(k, c, FAULT_MEMORY)
+        return False
+    c.up.held.tail = proxyfacts_header(k, c, <uint8_t*> c.up.held.data, PROXY_OUT_BYTES)
+    if c.up.held.tail == 0:
+        conn_abort(k, c, FAULT_RESET)
+        return False
+    flow_drain(k, &c.up, &c.server_half)
+    # Not a byte of it is the client's.
+    c.up.bytes = 0
+    return True
 
 
 # --- RELAY -----------------------------------------------------------------------------------------------------

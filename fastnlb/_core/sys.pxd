@@ -82,6 +82,8 @@ cdef extern from "<sys/socket.h>" nogil:
     int connect(int fd, const sockaddr* address, socklen_t length)
     int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
     int shutdown(int fd, int how)
+    int getpeername(int fd, sockaddr* address, socklen_t* length)
+    int getsockname(int fd, sockaddr* address, socklen_t* length)
     ssize_t recv(int fd, void* buffer, size_t length, int flags)
     ssize_t send(int fd, const void* buffer, size_t length, int flags)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t length)

@@ -7,12 +7,14 @@ from libc.string cimport memset
 
 from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, Board, board_listener, board_server
 from .defs cimport Core, Group, Listener, Server, Table
+from .proxylistener cimport proxy_listener_build, proxy_listener_free
 from .sys cimport AF_INET, AF_INET6, htons, inet_pton, sockaddr_in, sockaddr_in6
 from .tlslistener cimport tls_listener_build, tls_listener_free
 
 
 cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
-    """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell);
+    """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell, None
+    or what proxy_listener_build takes);
     groups: (servers, sequence) with servers a list of (address, port, cell) and sequence a list of indexes into it,
     in the order to pick.  Cells are numbers on the board, -1 for none.
 
@@ -80,7 +82,7 @@ cdef int _build_server(Server* server, str address, int port) except -1:
 
 cdef int _build_listener(Core* k, Table* table, tuple fields) except -1:
     cdef Listener* listener = &table.listeners[table.listener_count]
-    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell = fields
+    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell, proxy = fields
     if not 0 <= group < table.group_count:
         raise ValueError(f"listener names group {group} of {table.group_count}")
     listener.group = group
@@ -89,6 +91,7 @@ cdef int _build_listener(Core* k, Table* table, tuple fields) except -1:
     table.listener_count += 1
     if tls is not None:
         listener.tls = tls_listener_build(&k.tls, tls)
+    proxy_listener_build(listener, proxy)
     return 0
 
 
@@ -107,6 +110,7 @@ cdef void table_free(Table* table) noexcept nogil:
         free(table.groups[i].sequence)
     for i in range(table.listener_count):
         tls_listener_free(table.listeners[i].tls)
+        proxy_listener_free(&table.listeners[i])
     free(table.groups)
     free(table.listeners)
     free(table)

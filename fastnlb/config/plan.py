@@ -11,7 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol, TypeVar
 
-from fastnlb.model import CaCertificate, Certificate, Listener, SecurityPolicy, Server, ServerGroup, Snapshot
+from fastnlb.model import (
+    CaCertificate,
+    Certificate,
+    Listener,
+    ProxyProtocol,
+    SecurityPolicy,
+    Server,
+    ServerGroup,
+    Snapshot,
+)
 
 SocketKey = tuple[str, str, int]
 
@@ -201,6 +210,9 @@ def _show(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, ProxyProtocol):
+        ids = [f"{key}={held}" for key in ("vpc_id", "ep_id", "eps_id") if (held := getattr(value, key))]
+        return f"version 2 [{', '.join([*value.tlvs, *ids])}]"
     if isinstance(value, tuple):
         return "[" + ", ".join("=".join(item) if isinstance(item, tuple) else str(item) for item in value) + "]"
     return str(value)

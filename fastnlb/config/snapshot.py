@@ -71,9 +71,17 @@ def _listener(block: schema.ListenerBlock) -> model.Listener:
         idle_timeout=block.idle_timeout,
         handshake_timeout=block.handshake_timeout,
         connect_timeout=block.connect_timeout,
+        proxy_protocol=_proxy_protocol(block.proxy_protocol),
         enabled=block.enabled,
         tags=tuple(sorted(block.tags.items())),
     )
+
+
+def _proxy_protocol(block: schema.ProxyProtocolBlock | None) -> model.ProxyProtocol | None:
+    """The order of the TLVs is the core's own: one spelling for each set, so that another order is no change."""
+    if block is None:
+        return None
+    return model.ProxyProtocol(tuple(sorted(block.tlvs)), block.vpc_id, block.ep_id, block.eps_id)
 
 
 def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:

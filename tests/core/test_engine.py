@@ -206,7 +206,7 @@ def test_connections_keep_the_configuration_they_were_accepted_under(rig, backen
     before = one.connect()
     assert before.recv(3) == b"old"
     with one.paused() as engine:
-        engine.prepare(2, [("l", (0, None, 1000, 1000, 1000, -1))], [([(*new.address, -1)], [0])], {})
+        engine.prepare(2, [("l", (0, None, 1000, 1000, 1000, -1, None))], [([(*new.address, -1)], [0])], {})
         engine.commit()
         assert engine.generations() == {1, 2}
     assert receive_all(one.connect()) == b"new"
@@ -231,7 +231,7 @@ def test_a_prepared_configuration_can_be_taken_back():
     engine = Engine(None)
     listener = listening_socket()
     address = listener.getsockname()
-    engine.prepare(1, [("l", (0, None, 1, 1, 1, -1))], [([], [])], {"l": listener.detach()})
+    engine.prepare(1, [("l", (0, None, 1, 1, 1, -1, None))], [([], [])], {"l": listener.detach()})
     engine.rollback()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address)
@@ -241,16 +241,16 @@ def test_a_prepared_configuration_can_be_taken_back():
 @pytest.mark.parametrize(
     ("listeners", "groups", "complaint"),
     [
-        ([("l", (1, None, 1, 1, 1, -1))], [([], [])], "names group 1 of 1"),
+        ([("l", (1, None, 1, 1, 1, -1, None))], [([], [])], "names group 1 of 1"),
         (
-            [("l", (0, None, 1, 1, 1, -1))],
+            [("l", (0, None, 1, 1, 1, -1, None))],
             [([("example.org", 80, -1)], [0])],
             "example.org is not an IPv4 or IPv6 address",
         ),
-        ([("l", (0, None, 1, 1, 1, -1))], [([("127.0.0.1", 80, -1)], [1])], "names server 1 of 1"),
-        ([("l", (0, None, 1, 1, 1, -1))], [([("127.0.0.1", 80, -1)], [])], "needs a sequence"),
-        ([("l", (0, (), 1, 1, 1, -1))], [([], [])], "needs TLS"),
-        ([("other", (0, None, 1, 1, 1, -1))], [([], [])], "other has no socket"),
+        ([("l", (0, None, 1, 1, 1, -1, None))], [([("127.0.0.1", 80, -1)], [1])], "names server 1 of 1"),
+        ([("l", (0, None, 1, 1, 1, -1, None))], [([("127.0.0.1", 80, -1)], [])], "needs a sequence"),
+        ([("l", (0, (), 1, 1, 1, -1, None))], [([], [])], "needs TLS"),
+        ([("other", (0, None, 1, 1, 1, -1, None))], [([], [])], "other has no socket"),
     ],
 )
 def test_a_configuration_that_cannot_be_served_changes_nothing(listeners, groups, complaint):
@@ -268,7 +268,10 @@ def test_an_engine_may_be_closed_twice_and_resets_what_is_open(rig, backend):
     listener = listening_socket()
     address = listener.getsockname()
     engine.prepare(
-        1, [("l", (0, None, 1000, 1000, 1000, -1))], [([(*backend(echo).address, -1)], [0])], {"l": listener.detach()}
+        1,
+        [("l", (0, None, 1000, 1000, 1000, -1, None))],
+        [([(*backend(echo).address, -1)], [0])],
+        {"l": listener.detach()},
     )
     engine.commit()
     engine.close()

@@ -31,7 +31,7 @@ def listening_socket() -> socket.socket:
 def one_context(context: Any) -> tuple[Any, ...]:
     """The core's TLS fields for a context that is front and inner at once, without names."""
     address = context_address(context)
-    return (address, bytes(32), 0, 0, 0, False, b"", False, [(address, [])], [])
+    return (address, bytes(32), 0, 0, 0, False, b"", False, [(address, [], [])], [])
 
 
 class Rig:
@@ -48,13 +48,14 @@ class Rig:
         descriptor_limit: int = 20_000,
         tls: tuple[Any, ...] | None = None,
         board: tuple[int, int, int] | None = None,
+        proxy: tuple[Any, ...] | None = None,
     ) -> None:
         self.engine = Engine(addresses(), board=board, descriptor_limit=descriptor_limit)
         self.context = context
         listener = listening_socket()
         self.address = listener.getsockname()
         self.port = self.address[1]
-        fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms, 0)
+        fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms, 0, proxy)
         group = ([(*server, cell) for cell, server in enumerate(servers)], list(range(len(servers))))
         self.engine.prepare(1, [("l", fields)], [group], {"l": listener.detach()})
         self.engine.commit()
@@ -97,7 +98,7 @@ class Rig:
 
     def connect(self) -> socket.socket:
         """A client's socket; closed with the rig at the latest."""
-        sock = socket.create_connection(self.address, timeout=20)
+        sock = socket.create_connection(self.address[:2], timeout=20)
         self._clients.append(sock)
         return sock
 

@@ -65,12 +65,12 @@ def test_a_server_of_weight_0_is_left_out():
         Offer(Snapshot((listener,), (group,)), {}, Cells({("g", "127.0.0.1", 1001): 7}, {"l": 3})), Contexts()
     )
     assert compiled.groups == [([("127.0.0.1", 1001, 7)], [0])]
-    assert compiled.listeners == [("l", (0, None, 10_000, 5_000, 900_000, 3))]
+    assert compiled.listeners == [("l", (0, None, 10_000, 5_000, 900_000, 3, None))]
 
 
 def test_seconds_become_milliseconds_and_disabled_listeners_nothing(material):
     times = {"idle_timeout": 60, "handshake_timeout": 3, "connect_timeout": 2}
-    ((name, (group, tls, handshake, connect, idle, _)),) = compile_offer(
+    ((name, (group, tls, handshake, connect, idle, *_)),) = compile_offer(
         offer(material, **times), Contexts()
     ).listeners
     assert (name, group, handshake, connect, idle) == ("l", 0, 3000, 2000, 60_000)

@@ -394,7 +394,6 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
     ((*LISTENER, "cps"), 1),
     ((*LISTENER, "max_connections"), 1),
     ((*LISTENER, "mss"), 1400),
-    ((*LISTENER, "proxy_protocol"), {"version": 2}),
     ((*LISTENER, "accept_proxy_protocol"), {"trusted": ["10.0.0.0/8"]}),
 ]
 
