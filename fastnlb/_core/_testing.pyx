@@ -2,7 +2,7 @@
 # Thin Python handles on parts of the core, for tests only: each wraps one structure and adds no logic of its own.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from .conn cimport conn_advance, conn_end, conn_may_follow, conn_reap, conn_timeout
@@ -14,6 +14,7 @@ from .endpoint cimport Endpoint
 from .half cimport half_adopt
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
+from .proxyin cimport PROXY_IN_BYTES, PROXY_IN_MALFORMED, PROXY_IN_MORE, ProxyHeader, proxyin_parse
 from .proxyout cimport ProxyFacts, Span, proxyout_write
 from .queue cimport queue_init, queue_pop, queue_push, queue_remove
 
@@ -211,6 +212,33 @@ def proxy_header(source, target, flags=0, room=2048, client=0, verify=0, **spans
     if set((<char*> out)[room:4096]) - {0xA5}:
         raise AssertionError("written behind the end")
     return (<char*> out)[:length] if length else None
+
+
+PROXY_IN_MOST = PROXY_IN_BYTES
+
+
+cdef _said(Endpoint* end):
+    if end.family == 0:
+        return None
+    port = (<uint8_t*> &end.port)[0] << 8 | (<uint8_t*> &end.port)[1]
+    return (<char*> end.address)[:4 if end.family == 4 else 16], port
+
+
+def parse_proxy_header(bytes data):
+    """"more", "malformed", or (length, source, target) with None for an address that is not said.
+
+    The bytes are parsed where they end at the end of an allocation, so that a sanitizer sees a read behind them.
+    """
+    cdef ProxyHeader header
+    cdef uint8_t* copy = <uint8_t*> malloc(len(data) or 1)
+    memcpy(copy, <const char*> data, len(data))
+    size = proxyin_parse(copy, <uint32_t> len(data), &header)
+    free(copy)
+    if size == <int> PROXY_IN_MORE:
+        return "more"
+    if size == <int> PROXY_IN_MALFORMED:
+        return "malformed"
+    return size, _said(&header.source), _said(&header.target)
 
 
 cdef class RelayProbe:

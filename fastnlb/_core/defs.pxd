@@ -1,8 +1,9 @@
 # Every type of the data plane in one place: read this first.
 #
-#   ACCEPT -> HANDSHAKE -> CONNECT -> RELAY -> DRAIN -> CLOSED
-#        \________________/^     \________________/^
-#     plain TCP listeners skip HANDSHAKE; any state may fall to DRAIN or CLOSED
+#   ACCEPT -> PROXY_IN -> HANDSHAKE -> CONNECT -> RELAY -> DRAIN -> CLOSED
+#        \________\____^_____________/^     \________________/^
+#     only peers that are trusted with it pass through PROXY_IN; plain TCP listeners skip HANDSHAKE; any state may
+#     fall to DRAIN or CLOSED, those before HANDSHAKE to CLOSED only
 #
 # A connection is two equal halves (client, server) and two flows (up: client to server, down: server to client).
 # Only conn.pyx writes Conn.state.  Beside each pointer stands who owns what it points to.
@@ -27,6 +28,7 @@ cdef enum Step:            # what one attempt at I/O did
 cpdef enum ConnState:
     CONN_FREE              # the slot is in the slab's free list
     CONN_ACCEPT            # accepted, nothing done yet
+    CONN_PROXY_IN          # the peer's PROXY header is awaited
     CONN_HANDSHAKE         # TLS with the client
     CONN_CONNECT           # TCP connection to a server under way
     CONN_RELAY             # bytes both ways
@@ -40,6 +42,8 @@ cpdef enum Fault:          # why a half or a connection ended other than by two 
     FAULT_IO               # another socket error
     FAULT_TLS              # the TLS library refused what the peer sent
     FAULT_MEMORY           # out of memory
+    FAULT_PROXY            # the peer's PROXY header is malformed, or the peer left before its end
+    FAULT_PROXY_TIMEOUT
     FAULT_HANDSHAKE        # the handshake failed
     FAULT_ABORTED          # the client left during the handshake
     FAULT_HANDSHAKE_TIMEOUT

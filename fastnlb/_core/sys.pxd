@@ -78,6 +78,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SHUT_WR
         MSG_MORE
         MSG_NOSIGNAL
+        MSG_PEEK
     int socket(int domain, int kind, int protocol)
     int connect(int fd, const sockaddr* address, socklen_t length)
     int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
@@ -109,6 +110,7 @@ cdef extern from "<netinet/in.h>" nogil:
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:
         TCP_CLOSE
+        TCP_ESTABLISHED
         TCP_INFO
         TCP_NODELAY
 

@@ -103,7 +103,6 @@ TABLE: tuple[Row, ...] = (
     _listener("cps", "a limit on new connections per second (cps)", 0),
     _listener("max_connections", "a limit on connections (max_connections)", 0),
     _listener("mss", "a maximum segment size (mss)", 0),
-    _listener("accept_proxy_protocol", "accepting the PROXY protocol (accept_proxy_protocol)"),
 )
 
 
