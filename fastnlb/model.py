@@ -117,11 +117,24 @@ class ServerGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyProtocol:
+    """The PROXY protocol header (version 2) that servers are sent: `tlvs` of alpn, authority, ssl and crc32c, and the
+    cloud's ids of the network, the endpoint and the endpoint service; None = not sent.
+    """
+
+    tlvs: tuple[str, ...] = ()
+    vpc_id: str | None = None
+    ep_id: str | None = None
+    eps_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """One address and port to accept on, and what becomes of a connection accepted there.
 
     `ca_certificate` names a CaCertificate and switches client authentication on; `client_certificate` says whether a
     client may do without one.  `cps` and `max_connections` are limits over all workers, and `mss` bytes; 0 = none.
+    `trusted`: networks whose members begin with a PROXY protocol header.
     """
 
     name: str
@@ -143,6 +156,8 @@ class Listener:
     cps: int = 0
     max_connections: int = 0
     mss: int = 0
+    proxy_protocol: ProxyProtocol | None = None
+    trusted: tuple[str, ...] = ()
     enabled: bool = True
     tags: tuple[tuple[str, str], ...] = ()
 

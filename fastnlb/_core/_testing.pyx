@@ -1,8 +1,8 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # Thin Python handles on parts of the core, for tests only: each wraps one structure and adds no logic of its own.
 
-from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from .board cimport board_count
@@ -10,10 +10,14 @@ from .conn cimport conn_advance, conn_end, conn_may_follow, conn_reap, conn_time
 from .counters cimport N_NUMBERS, N_PICKS_FAIL_OPEN
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
+from .crc32c cimport CRC32C_START, crc32c_add, crc32c_end
+from .endpoint cimport Endpoint
 from .half cimport half_adopt
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
 from .pick cimport pick_address_key, pick_server
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
+from .proxyin cimport PROXY_IN_BYTES, PROXY_IN_MALFORMED, PROXY_IN_MORE, ProxyHeader, proxyin_parse
+from .proxyout cimport ProxyFacts, Span, proxyout_write
 from .queue cimport queue_init, queue_pop, queue_push, queue_remove
 
 from .script cimport SCRIPT_LINES, Script, script_xport
@@ -188,7 +192,7 @@ cdef class PickProbe:
         self.k.count = <uint64_t*> calloc(<int> N_NUMBERS, sizeof(uint64_t))
         address, self.k.board.places, self.k.board.place = board
         self.k.board.base = <char*> <size_t> address
-        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, 1000, -1, 0, 0)], [group])
+        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, 1000, -1, 0, 0, None)], [group])
 
     def pick(self, uint64_t key=1, int most=1):
         """The servers that one connection tries if all of them fail, by number."""
@@ -217,6 +221,79 @@ cdef class PickProbe:
         free(self.k)
 
 
+def crc32c(*pieces):
+    cdef uint32_t crc = CRC32C_START
+    for piece in pieces:
+        crc = crc32c_add(crc, <const uint8_t*> <const char*> piece, len(piece))
+    return crc32c_end(crc)
+
+
+cdef _endpoint(Endpoint* end, bytes address, int port):
+    end.family = 4 if len(address) == 4 else 6
+    memcpy(end.address, <const char*> address, len(address))
+    (<uint8_t*> &end.port)[0], (<uint8_t*> &end.port)[1] = divmod(port, 256)
+
+
+cdef _span(Span* span, bytes value):
+    span.data = <const uint8_t*> <const char*> value
+    span.length = len(value)
+
+
+def proxy_header(source, target, flags=0, room=2048, client=0, verify=0, **spans):
+    """The header that is written for (address bytes, port) and the texts named as in ProxyFacts; None: no room.
+
+    What lies behind `room` is checked not to be touched.
+    """
+    cdef ProxyFacts facts
+    cdef uint8_t[4096] out
+    memset(&facts, 0, sizeof(facts))
+    memset(out, 0xA5, sizeof(out))
+    _endpoint(&facts.source, source[0], source[1])
+    _endpoint(&facts.target, target[0], target[1])
+    facts.flags, facts.client, facts.verify = flags, client, verify
+    _span(&facts.ids, spans.pop("ids", b""))
+    _span(&facts.alpn, spans.pop("alpn", b""))
+    _span(&facts.authority, spans.pop("authority", b""))
+    _span(&facts.version, spans.pop("version", b""))
+    _span(&facts.common_name, spans.pop("common_name", b""))
+    _span(&facts.key_alg, spans.pop("key_alg", b""))
+    _span(&facts.sig_alg, spans.pop("sig_alg", b""))
+    _span(&facts.cipher, spans.pop("cipher", b""))
+    if spans:
+        raise TypeError(spans)
+    length = proxyout_write(&facts, out, room)
+    if set((<char*> out)[room:4096]) - {0xA5}:
+        raise AssertionError("written behind the end")
+    return (<char*> out)[:length] if length else None
+
+
+PROXY_IN_MOST = PROXY_IN_BYTES
+
+
+cdef _said(Endpoint* end):
+    if end.family == 0:
+        return None
+    port = (<uint8_t*> &end.port)[0] << 8 | (<uint8_t*> &end.port)[1]
+    return (<char*> end.address)[:4 if end.family == 4 else 16], port
+
+
+def parse_proxy_header(bytes data):
+    """"more", "malformed", or (length, source, target) with None for an address that is not said.
+
+    The bytes are parsed where they end at the end of an allocation, so that a sanitizer sees a read behind them.
+    """
+    cdef ProxyHeader header
+    cdef uint8_t* copy = <uint8_t*> malloc(len(data) or 1)
+    memcpy(copy, <const char*> data, len(data))
+    size = proxyin_parse(copy, <uint32_t> len(data), &header)
+    free(copy)
+    if size == <int> PROXY_IN_MORE:
+        return "more"
+    if size == <int> PROXY_IN_MALFORMED:
+        return "malformed"
+    return size, _said(&header.source), _said(&header.target)
+
+
 cdef class RelayProbe:
     """A connection in RELAY between two scripted halves.
 
@@ -236,7 +313,7 @@ cdef class RelayProbe:
         queue_init(&self.k.handshakes)
         wheel_init(&self.k.wheel, 0)
         group = (0, [("127.0.0.1", 1, 1, -1)], [0], -1)
-        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0)], [group])
+        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0, None)], [group])
         self.c = slab_take(&self.k.slab)
         self.c.state = CONN_RELAY
         self.c.table = self.k.table

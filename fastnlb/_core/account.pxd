@@ -2,12 +2,13 @@
 
 from .board cimport board_count
 from .counters cimport (N_ACCEPTED, N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERTIFICATES_VERIFIED, N_CLOSED_CLEAN,
-                        N_CLOSED_DRAINED, N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_REFUSED,
-                        N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES,
-                        N_HANDSHAKES_FAILED, N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13)
+                        N_CLOSED_DRAINED, N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_PROXY,
+                        N_CLOSED_REFUSED, N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS,
+                        N_HANDSHAKES, N_HANDSHAKES_FAILED, N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12,
+                        N_HANDSHAKES_TLS13)
 from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_DRAIN, FAULT_HANDSHAKE,
-                    FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_SHUTDOWN,
-                    FAULT_TLS, Conn, Core, Server)
+                    FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_PROXY,
+                    FAULT_PROXY_TIMEOUT, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core, Server)
 from .limit cimport limit_leave
 
 cdef enum:                     # tls1.h, sslerr.h
@@ -41,6 +42,8 @@ cdef inline int _close_counter(int fault) noexcept nogil:
         return N_CLOSED_HANDSHAKE
     elif fault == FAULT_CONNECT or fault == FAULT_CONNECT_TIMEOUT or fault == FAULT_NO_SERVER:
         return N_CLOSED_REFUSED
+    elif fault == FAULT_PROXY or fault == FAULT_PROXY_TIMEOUT:
+        return N_CLOSED_PROXY
     elif fault == FAULT_IDLE:
         return N_CLOSED_IDLE
     elif fault == FAULT_SHUTDOWN:

@@ -5,18 +5,24 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from .account cimport account_close, account_handshake, account_handshake_failed, account_open
 from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED,
-                        N_HANDSHAKES_TIMED_OUT)
-from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_RELAY,
-                    CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
+                        N_HANDSHAKES_TIMED_OUT, N_PROXY_ABORTED, N_PROXY_HEADERS,
+                        N_PROXY_MALFORMED, N_PROXY_TIMED_OUT)
+from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_PROXY_IN,
+                    CONN_RELAY, CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
                     FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
-                    FAULT_NO_SERVER, FAULT_NONE, FAULT_RESET, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE,
-                    QUEUE_NONE, QUEUE_READY, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, Conn, Core, Flow, Half, Step)
+                    FAULT_NO_SERVER, FAULT_NONE, FAULT_PROXY, FAULT_PROXY_TIMEOUT, FAULT_RESET, FAULT_TLS,
+                    FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE, QUEUE_NONE, QUEUE_READY, STEP_EOF, STEP_FAULT,
+                    STEP_MOVED, STEP_WANT_WRITE, Conn, Core, Flow, Half, Step)
 from .dial cimport dial_failed, dial_next, dial_succeeded
 from .hello cimport hello_enter, hello_leave
 from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
 from .limit cimport limit_leave
 from .plain cimport plain_xport
+from .pool cimport pool_get
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
+from .proxyfacts cimport proxyfacts_header
+from .proxyout cimport PROXY_OUT_BYTES
+from .proxyread cimport proxyread_step, proxyread_trusts
 from .queue cimport queue_push, queue_remove
 from .relay cimport flow_drain, flow_drop, flow_pump
 from .slab cimport slab_give, slab_take
@@ -35,9 +41,13 @@ cdef enum:
 
 cdef uint8_t _follows[CONN_STATES][CONN_STATES]
 _follows[<int> CONN_FREE][<int> CONN_ACCEPT] = 1
+_follows[<int> CONN_ACCEPT][<int> CONN_PROXY_IN] = 1
 _follows[<int> CONN_ACCEPT][<int> CONN_HANDSHAKE] = 1
 _follows[<int> CONN_ACCEPT][<int> CONN_CONNECT] = 1
 _follows[<int> CONN_ACCEPT][<int> CONN_CLOSED] = 1
+_follows[<int> CONN_PROXY_IN][<int> CONN_HANDSHAKE] = 1
+_follows[<int> CONN_PROXY_IN][<int> CONN_CONNECT] = 1
+_follows[<int> CONN_PROXY_IN][<int> CONN_CLOSED] = 1
 _follows[<int> CONN_HANDSHAKE][<int> CONN_CONNECT] = 1
 _follows[<int> CONN_HANDSHAKE][<int> CONN_DRAIN] = 1
 _follows[<int> CONN_HANDSHAKE][<int> CONN_CLOSED] = 1
@@ -68,6 +78,8 @@ cdef void conn_advance(Core* k, Conn* c) noexcept nogil:
         _connect(k, c)
     elif c.state == CONN_DRAIN:
         _drain(k, c)
+    elif c.state == CONN_PROXY_IN:
+        _proxy_in(k, c)
     else:
         CORE_ASSERT(c.state == CONN_CLOSED)
 
@@ -112,9 +124,12 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
     elif c.state == CONN_HANDSHAKE:
         k.count[<int> N_HANDSHAKES_TIMED_OUT] += 1
         conn_abort(k, c, FAULT_HANDSHAKE_TIMEOUT)
+    elif c.state == CONN_PROXY_IN:
+        k.count[<int> N_PROXY_TIMED_OUT] += 1
+        conn_abort(k, c, FAULT_PROXY_TIMEOUT)
 
 
-# --- ACCEPT, HANDSHAKE, CONNECT --------------------------------------------------------------------------------
+# --- ACCEPT, PROXY_IN, HANDSHAKE, CONNECT ----------------------------------------------------------------------
 
 cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
     """Take over a freshly accepted descriptor, counted by limit_enter; its listening socket gave it TCP_NODELAY."""
@@ -135,13 +150,38 @@ cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
     c.client.writable = 1
     if not poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, False, c.generation, c.slot)):
         conn_abort(k, c, FAULT_MEMORY)
-    elif c.listener.tls == NULL:
+    elif proxyread_trusts(k, c.listener, fd):
+        _set_state(c, CONN_PROXY_IN)
+        wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.handshake_ms)
+    else:
+        _begin(k, c)
+
+
+cdef void _proxy_in(Core* k, Conn* c) noexcept nogil:
+    cdef Step step = proxyread_step(k, c)
+    if step == STEP_MOVED:
+        k.count[<int> N_PROXY_HEADERS] += 1
+        _begin(k, c)
+    elif step == STEP_FAULT:
+        k.count[<int> N_PROXY_MALFORMED] += 1
+        conn_abort(k, c, FAULT_PROXY)
+    elif step == STEP_EOF:
+        k.count[<int> N_PROXY_ABORTED] += 1
+        conn_abort(k, c, FAULT_PROXY)
+
+
+cdef void _begin(Core* k, Conn* c) noexcept nogil:
+    """The next byte is the client's own."""
+    if c.listener.tls == NULL:
         c.client.xport = plain_xport()
         _dial(k, c, FAULT_CONNECT)
-    else:
-        c.client.xport = tls_xport()
-        _set_state(c, CONN_HANDSHAKE)
-        wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.handshake_ms)
+        return
+    c.client.xport = tls_xport()
+    _set_state(c, CONN_HANDSHAKE)
+    wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.handshake_ms)
+    if c.client.readable:
+        # What came behind a PROXY header raises no event of its own.
+        queue_push(&k.handshakes, c, QUEUE_HANDSHAKE)
 
 
 cdef void _handshake(Core* k, Conn* c) noexcept nogil:
@@ -191,10 +231,28 @@ cdef void _connect(Core* k, Conn* c) noexcept nogil:
     if not dial_succeeded(k, c):
         _dial(k, c, FAULT_CONNECT)
         return
+    if c.listener.proxy != NULL and not _begin_with_header(k, c):
+        return
     _set_state(c, CONN_RELAY)
     c.active_ms = k.now_ms
     wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.idle_ms)
     _relay(k, c)
+
+
+cdef bint _begin_with_header(Core* k, Conn* c) noexcept nogil:
+    """The PROXY header goes out at once and before all else: a server that speaks first waits for nothing more."""
+    c.up.held = pool_get(&k.pool)
+    if c.up.held == NULL:
+        conn_abort(k, c, FAULT_MEMORY)
+        return False
+    c.up.held.tail = proxyfacts_header(k, c, <uint8_t*> c.up.held.data, PROXY_OUT_BYTES)
+    if c.up.held.tail == 0:
+        conn_abort(k, c, FAULT_RESET)
+        return False
+    flow_drain(k, &c.up, &c.server_half)
+    # Not a byte of it is the client's.
+    c.up.bytes = 0
+    return True
 
 
 # --- RELAY -----------------------------------------------------------------------------------------------------

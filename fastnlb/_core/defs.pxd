@@ -1,8 +1,9 @@
 # Every type of the data plane in one place: read this first.
 #
-#   ACCEPT -> HANDSHAKE -> CONNECT -> RELAY -> DRAIN -> CLOSED
-#        \________________/^     \________________/^
-#     plain TCP listeners skip HANDSHAKE; any state may fall to DRAIN or CLOSED
+#   ACCEPT -> PROXY_IN -> HANDSHAKE -> CONNECT -> RELAY -> DRAIN -> CLOSED
+#        \________\____^_____________/^     \________________/^
+#     only peers that are trusted with it pass through PROXY_IN; plain TCP listeners skip HANDSHAKE; any state may
+#     fall to DRAIN or CLOSED, those before HANDSHAKE to CLOSED only
 #
 # A connection is two equal halves (client, server) and two flows (up: client to server, down: server to client).
 # Only conn.pyx writes Conn.state.  Beside each pointer stands who owns what it points to.
@@ -10,6 +11,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from .board cimport Board, ListenerCell, ServerCell
+from .endpoint cimport Endpoint
 from .names cimport NameIndex
 from .pool cimport Buffer, Pool
 from .sys cimport sockaddr_storage, socklen_t
@@ -26,6 +28,7 @@ cdef enum Step:            # what one attempt at I/O did
 cpdef enum ConnState:
     CONN_FREE              # the slot is in the slab's free list
     CONN_ACCEPT            # accepted, nothing done yet
+    CONN_PROXY_IN          # the peer's PROXY header is awaited
     CONN_HANDSHAKE         # TLS with the client
     CONN_CONNECT           # TCP connection to a server under way
     CONN_RELAY             # bytes both ways
@@ -39,6 +42,8 @@ cpdef enum Fault:          # why a half or a connection ended other than by two 
     FAULT_IO               # another socket error
     FAULT_TLS              # the TLS library refused what the peer sent
     FAULT_MEMORY           # out of memory
+    FAULT_PROXY            # the peer's PROXY header is malformed, or the peer left before its end
+    FAULT_PROXY_TIMEOUT
     FAULT_HANDSHAKE        # the handshake failed
     FAULT_ABORTED          # the client left during the handshake
     FAULT_HANDSHAKE_TIMEOUT
@@ -167,14 +172,22 @@ cdef struct Staple:        # an OCSP response to send with a certificate
     uint32_t length
     int64_t until          # Unix seconds; not sent from then on
 
+cdef struct Leaf:          # what the PROXY protocol says of a certificate that clients are shown
+    void* x509             # borrowed: inside the context; only compared
+    char[16] key_alg       # such as RSA2048; ends with a zero byte, empty = not known
+    char[24] sig_alg       # such as RSA-SHA256; likewise
+
 cdef struct Identity:      # what a client may be shown: certificates of different key types for the same names
     void* context          # borrowed: SSL_CTX*, kept by the worker as long as the table lives
     Staple* staples        # owned
     uint32_t staple_count
+    Leaf* leaves           # owned; none when nothing is said of them
+    uint32_t leaf_count
 
 cdef enum:
     ALPN_BYTES = 64        # of the protocols of a policy, each after its length
     SESSION_ID_BYTES = 32
+    PROXY_IDS_BYTES = 512
 
 cdef struct TlsListener:   # how a listener terminates TLS
     void* front            # borrowed likewise: SSL_CTX* with the ticket keys, from which SSL objects are made
@@ -191,10 +204,22 @@ cdef struct TlsListener:   # how a listener terminates TLS
     uint8_t alpn_length
     uint8_t[ALPN_BYTES] alpn
 
+cdef struct ProxyOut:      # the PROXY header that servers are sent
+    uint8_t flags          # PROXY_* of proxyout.pxd
+    uint32_t ids_length
+    uint8_t[PROXY_IDS_BYTES] ids    # TLVs that are the same for every connection
+
+cdef struct Network:
+    uint8_t[16] address    # IPv4 as ::ffff:a.b.c.d
+    uint8_t bits           # how many of them count
+
 cdef struct Listener:
     uint32_t group         # index into Table.groups
     ListenerCell* cell     # borrowed from the board; NULL when it is full
     TlsListener* tls       # owned by the Table; NULL = plain TCP
+    ProxyOut* proxy        # owned by the Table; NULL = servers are sent no PROXY header
+    Network* trusted       # owned by the Table: whose PROXY headers are accepted
+    uint32_t trusted_count
     uint32_t handshake_ms
     uint32_t connect_ms
     uint32_t idle_ms
@@ -237,6 +262,8 @@ cdef struct Conn:
     uint64_t key           # of the client, for a choice by hash; 0 = not asked yet
     uint32_t identity      # index in listener.tls.identities, once the ClientHello has chosen
     uint32_t drain_wait_ms
+    Endpoint source        # the client, and where it meant to go, as an accepted PROXY header says; family 0 = as
+    Endpoint target        # the socket says
     uint64_t active_ms     # when a byte last moved
     uint64_t deadline_ms   # DRAIN: when to give up
     Table* table           # counted in table.refs

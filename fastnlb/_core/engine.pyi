@@ -6,9 +6,11 @@ DEBUG_BUILD: bool
 
 # What tlslistener.pyx and table.pyx document field by field.
 Staples = list[tuple[int, bytes, int]]
-Identities = list[tuple[int, Staples]]
+Leaves = list[tuple[int, bytes, bytes]]
+Identities = list[tuple[int, Staples, Leaves]]
 TlsFields = tuple[int, bytes, int, int, int, bool, bytes, bool, Identities, list[tuple[bytes, int]]]
-ListenerFields = tuple[int, TlsFields | None, int, int, int, int, int, int]
+ProxyFields = tuple[tuple[int, bytes] | None, list[tuple[bytes, int]]]
+ListenerFields = tuple[int, TlsFields | None, int, int, int, int, int, int, ProxyFields | None]
 GroupFields = tuple[int, list[tuple[str, int, int, int]], list[int] | bytes, int]
 
 class Engine:

@@ -82,10 +82,13 @@ cdef extern from "<sys/socket.h>" nogil:
         SHUT_WR
         MSG_MORE
         MSG_NOSIGNAL
+        MSG_PEEK
     int socket(int domain, int kind, int protocol)
     int connect(int fd, const sockaddr* address, socklen_t length)
     int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
     int shutdown(int fd, int how)
+    int getpeername(int fd, sockaddr* address, socklen_t* length)
+    int getsockname(int fd, sockaddr* address, socklen_t* length)
     ssize_t recv(int fd, void* buffer, size_t length, int flags)
     ssize_t send(int fd, const void* buffer, size_t length, int flags)
     int setsockopt(int fd, int level, int name, const void* value, socklen_t length)
@@ -113,6 +116,7 @@ cdef extern from "<netinet/in.h>" nogil:
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:
         TCP_CLOSE
+        TCP_ESTABLISHED
         TCP_INFO
         TCP_KEEPIDLE
         TCP_KEEPINTVL

@@ -7,6 +7,7 @@ from libc.string cimport memcpy, memset
 
 from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, Board, board_listener, board_server
 from .defs cimport SCHEDULER_LEAST, SCHEDULER_ROUND, SCHEDULERS, Core, Group, Listener, Server, Table
+from .proxylistener cimport proxy_listener_build, proxy_listener_free
 from .sys cimport AF_INET, AF_INET6, htons, inet_pton, sockaddr_in, sockaddr_in6
 from .buckets cimport BUCKETS
 from .drain cimport drain_index
@@ -15,10 +16,10 @@ from .tlslistener cimport tls_listener_build, tls_listener_free
 
 cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
     """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell, cps,
-    max connections), the last two 0 for no limit; groups: (Scheduler, servers, order, drain ms or -1) with servers a
-    list of (address, port, weight, cell), those of weight 0 last, and order what the scheduler goes by: a list of
-    indexes in the order to pick, or for the two by hash what bucket_table made.  Cells are numbers on the board, -1
-    for none.
+    max connections, None or what proxy_listener_build takes), the two limits 0 for none; groups: (Scheduler, servers,
+    order, drain ms or -1) with servers a list of (address, port, weight, cell), those of weight 0 last, and order
+    what the scheduler goes by: a list of indexes in the order to pick, or for the two by hash what bucket_table made.
+    Cells are numbers on the board, -1 for none.
 
     Raises ValueError for an address that is no IP literal or a number out of range, MemoryError.
     """
@@ -125,7 +126,8 @@ cdef int _address(Server* server, str address, int port) except -1:
 
 cdef int _build_listener(Core* k, Table* table, tuple fields) except -1:
     cdef Listener* listener = &table.listeners[table.listener_count]
-    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell, cps, max_connections = fields
+    group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell, *rest = fields
+    cps, max_connections, proxy = rest
     if not 0 <= group < table.group_count:
         raise ValueError(f"listener names group {group} of {table.group_count}")
     listener.group = group
@@ -138,6 +140,7 @@ cdef int _build_listener(Core* k, Table* table, tuple fields) except -1:
     table.listener_count += 1
     if tls is not None:
         listener.tls = tls_listener_build(&k.tls, tls)
+    proxy_listener_build(listener, proxy)
     return 0
 
 
@@ -157,6 +160,7 @@ cdef void table_free(Table* table) noexcept nogil:
         free(table.groups[i].buckets)
     for i in range(table.listener_count):
         tls_listener_free(table.listeners[i].tls)
+        proxy_listener_free(&table.listeners[i])
     free(table.groups)
     free(table.places)
     free(table.listeners)

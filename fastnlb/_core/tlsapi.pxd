@@ -48,6 +48,12 @@ ctypedef void (*set_verify_fn)(void* ssl, int mode, verify_cb callback) noexcept
 ctypedef int (*set_session_id_fn)(void* context, const uint8_t* data, unsigned int length) noexcept nogil
 ctypedef void (*algor_get_fn)(const void** name, int* kind, const void** parameters, const void* algor) noexcept nogil
 ctypedef const uint8_t* (*bytes_of_fn)(const void* of) noexcept nogil
+ctypedef const char* (*text_of_fn)(const void* of) noexcept nogil
+ctypedef long (*long_of_fn)(const void* of) noexcept nogil
+ctypedef void (*alpn_selected_fn)(const void* ssl, const uint8_t** data, unsigned int* length) noexcept nogil
+ctypedef int (*name_index_fn)(const void* name, int nid, int after) noexcept nogil
+ctypedef void* (*name_entry_fn)(const void* name, int at) noexcept nogil
+ctypedef int (*to_utf8_fn)(uint8_t** out, const void* text) noexcept nogil
 
 cdef struct TlsApi:
     ssl_new_fn SSL_new
@@ -97,5 +103,17 @@ cdef struct TlsApi:
     int_of_fn EVP_PKEY_bits
     ssl_void_fn EVP_PKEY_free
     int_of_fn OBJ_obj2nid
+    alpn_selected_fn SSL_get0_alpn_selected
+    text_of_fn SSL_get_version
+    get_fn SSL_get_current_cipher
+    text_of_fn SSL_CIPHER_get_name
+    get_fn SSL_get_peer_certificate
+    long_of_fn SSL_get_verify_result
+    ssl_void_fn X509_free
+    name_index_fn X509_NAME_get_index_by_NID
+    name_entry_fn X509_NAME_get_entry
+    get_fn X509_NAME_ENTRY_get_data
+    to_utf8_fn ASN1_STRING_to_UTF8
+    ssl_void_fn OPENSSL_free
 
 cdef int tlsapi_bind(TlsApi* api, addresses) except -1

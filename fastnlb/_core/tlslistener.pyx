@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
-from .defs cimport ALPN_BYTES, SESSION_ID_BYTES, Identity, Staple, TlsListener
+from .defs cimport ALPN_BYTES, SESSION_ID_BYTES, Identity, Leaf, Staple, TlsListener
 from .hello cimport hello_install_front, hello_install_inner
 from .names cimport names_add, names_free, names_init
 from .tlsapi cimport TlsApi
@@ -14,8 +14,9 @@ from .tlsapi cimport TlsApi
 cdef TlsListener* tls_listener_build(const TlsApi* api, tuple fields) except NULL:
     """fields: (SSL_CTX address of the front, 32 bytes of session id, ms that it holds or 0, verify mode, SSL_OP_* of
     each SSL, strict_sni, ALPN protocols in wire form, alpn_strict, identities, names), with identities a list of
-    (SSL_CTX address, staples), staples a list of (X509 address, DER bytes, Unix seconds of its end), and names a
-    list of (lower-case name as bytes, index into identities).
+    (SSL_CTX address, staples, leaves), staples a list of (X509 address, DER bytes, Unix seconds of its end), leaves a
+    list of (X509 address, key algorithm, signature algorithm), and names a list of (lower-case name as bytes, index
+    into identities).
 
     Raises ValueError when the protocols are too long, there is no identity, or a name or its index is out of range;
     MemoryError.
@@ -60,12 +61,14 @@ cdef int _build_identities(const TlsApi* api, TlsListener* tls, list identities)
     tls.identities = <Identity*> calloc(len(identities), sizeof(Identity))
     if tls.identities == NULL:
         raise MemoryError()
-    for context, staples in identities:
+    for context, staples, leaves in identities:
         identity = &tls.identities[tls.identity_count]
         identity.context = <void*> <size_t> context
         tls.identity_count += 1
         if staples:
             _build_staples(identity, staples)
+        if leaves:
+            _build_leaves(identity, leaves)
         hello_install_inner(api, identity.context)
     return 0
 
@@ -88,6 +91,23 @@ cdef int _build_staples(Identity* identity, list staples) except -1:
     return 0
 
 
+cdef int _build_leaves(Identity* identity, list leaves) except -1:
+    cdef Leaf* leaf
+    identity.leaves = <Leaf*> calloc(len(leaves), sizeof(Leaf))
+    if identity.leaves == NULL:
+        raise MemoryError()
+    for x509, key_alg, sig_alg in leaves:
+        leaf = &identity.leaves[identity.leaf_count]
+        leaf.x509 = <void*> <size_t> x509
+        # The last byte stays zero.
+        if len(key_alg) >= <Py_ssize_t> sizeof(leaf.key_alg) or len(sig_alg) >= <Py_ssize_t> sizeof(leaf.sig_alg):
+            raise ValueError(f"{key_alg!r} or {sig_alg!r} is too long a name of an algorithm")
+        memcpy(leaf.key_alg, <const char*> key_alg, len(key_alg))
+        memcpy(leaf.sig_alg, <const char*> sig_alg, len(sig_alg))
+        identity.leaf_count += 1
+    return 0
+
+
 cdef int _build_names(TlsListener* tls, list names) except -1:
     if not names_init(&tls.names, <uint32_t> len(names)):
         raise MemoryError()
@@ -107,6 +127,7 @@ cdef void tls_listener_free(TlsListener* tls) noexcept nogil:
         for j in range(tls.identities[i].staple_count):
             free(tls.identities[i].staples[j].der)
         free(tls.identities[i].staples)
+        free(tls.identities[i].leaves)
     free(tls.identities)
     names_free(&tls.names)
     free(tls)

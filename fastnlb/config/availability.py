@@ -88,8 +88,6 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(("listeners", _EACH, "protocol"), "the protocol UDP", _other_than("TCPSSL", "TCP"), "use TCPSSL or TCP"),
     Row(("listeners", _EACH, "port_range"), "a range of ports (port_range)", _other_than(None), "use port"),
-    _listener("proxy_protocol", "sending the PROXY protocol (proxy_protocol)"),
-    _listener("accept_proxy_protocol", "accepting the PROXY protocol (accept_proxy_protocol)"),
 )
 
 

@@ -16,6 +16,7 @@ from fastnlb.model import (
     Certificate,
     HealthCheck,
     Listener,
+    ProxyProtocol,
     SecurityPolicy,
     Server,
     ServerGroup,
@@ -225,6 +226,9 @@ def _show(value: object) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, ProxyProtocol):
+        ids = [f"{key}={held}" for key in ("vpc_id", "ep_id", "eps_id") if (held := getattr(value, key))]
+        return f"version 2 [{', '.join([*value.tlvs, *ids])}]"
     if isinstance(value, tuple):
         return "[" + ", ".join("=".join(item) if isinstance(item, tuple) else str(item) for item in value) + "]"
     return str(value)

@@ -147,9 +147,9 @@ class ProxyProtocolBlock(Block):
 
     version: Annotated[int, whole(2, 2)] = 2
     tlvs: list[Annotated[str, choice("alpn", "authority", "ssl", "crc32c")]] = Field(default=[], max_length=4)
-    vpc_id: Text | None = None
-    ep_id: Text | None = None
-    eps_id: Text | None = None
+    vpc_id: Name | None = None
+    ep_id: Name | None = None
+    eps_id: Name | None = None
 
 
 class AcceptProxyProtocolBlock(Block):

@@ -52,6 +52,8 @@ def _check_version(version: str, policy: SecurityPolicyBlock, where: Where, repo
 
 def check_tls(listener: ListenerBlock, where: Where, report: Report) -> None:
     """A TLS listener has its certificate, and another one none of the settings that only TLS has."""
+    if listener.proxy_protocol is not None:
+        _check_twice(listener.proxy_protocol.tlvs, (*where, "proxy_protocol", "tlvs"), report)
     if listener.protocol != TCPSSL:
         _refuse_tls_settings(listener, where, report)
         return
@@ -76,6 +78,10 @@ def _refuse_tls_settings(listener: ListenerBlock, where: Where, report: Report) 
         if value:
             message = f"a {listener.protocol} listener has no TLS: remove {key}, or set protocol to TCPSSL"
             report.error((*where, key), message, at_key=True)
+    for index, tlv in enumerate(listener.proxy_protocol.tlvs if listener.proxy_protocol else []):
+        if tlv != "crc32c":
+            message = f"a {listener.protocol} listener has no TLS: remove {tlv}, or set protocol to TCPSSL"
+            report.error((*where, "proxy_protocol", "tlvs", index), message)
 
 
 def _check_additional(listener: ListenerBlock, where: Where, report: Report) -> None:

@@ -5,6 +5,7 @@ Nothing is checked here any more.  Of policies and authorities the Snapshot has 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 
@@ -74,9 +75,23 @@ def _listener(block: schema.ListenerBlock) -> model.Listener:
         cps=block.cps,
         max_connections=block.max_connections,
         mss=block.mss,
+        proxy_protocol=_proxy_protocol(block.proxy_protocol),
+        trusted=_networks(block.accept_proxy_protocol),
         enabled=block.enabled,
         tags=tuple(sorted(block.tags.items())),
     )
+
+
+def _proxy_protocol(block: schema.ProxyProtocolBlock | None) -> model.ProxyProtocol | None:
+    """The order of the TLVs is the core's own: one spelling for each set, so that another order is no change."""
+    if block is None:
+        return None
+    return model.ProxyProtocol(tuple(sorted(block.tlvs)), block.vpc_id, block.ep_id, block.eps_id)
+
+
+def _networks(block: schema.AcceptProxyProtocolBlock | None) -> tuple[str, ...]:
+    """One spelling for each network, and no order."""
+    return () if block is None else tuple(sorted({str(ipaddress.ip_network(each)) for each in block.trusted}))
 
 
 def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:

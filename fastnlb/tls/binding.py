@@ -60,6 +60,18 @@ FUNCTIONS = (
     "EVP_PKEY_bits",
     "EVP_PKEY_free",
     "OBJ_obj2nid",
+    "SSL_get0_alpn_selected",
+    "SSL_get_version",
+    "SSL_get_current_cipher",
+    "SSL_CIPHER_get_name",
+    "SSL_get_peer_certificate",
+    "SSL_get_verify_result",
+    "X509_free",
+    "X509_NAME_get_index_by_NID",
+    "X509_NAME_get_entry",
+    "X509_NAME_ENTRY_get_data",
+    "ASN1_STRING_to_UTF8",
+    "OPENSSL_free",
 )
 """Every function the core calls: the fields of `_core/tlsapi.pxd`."""
 

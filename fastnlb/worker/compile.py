@@ -17,15 +17,17 @@ from fastnlb.model import (
     ServerKey,
 )
 from fastnlb.tls import alpn
+from fastnlb.tls.algorithms import algorithms
 from fastnlb.tls.binding import context_address
 from fastnlb.tls.contexts import Security
 from fastnlb.tls.policies import SYSTEM
+from fastnlb.worker import proxy
 from fastnlb.worker.contexts import Contexts, Inner, session_id
 from fastnlb.worker.identities import choose
 from fastnlb.worker.orders import SCHEDULERS, Orders
 
 if TYPE_CHECKING:
-    from fastnlb._core.engine import GroupFields, ListenerFields, Staples, TlsFields
+    from fastnlb._core.engine import GroupFields, Leaves, ListenerFields, Staples, TlsFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None, c
         cell,
         listener.cps,
         listener.max_connections,
+        proxy.fields(listener),
     )
 
 
@@ -122,7 +125,10 @@ def _tls_fields(
         listener.strict_sni,
         b"" if listener.alpn_policy is None else alpn.wire_form(listener.alpn_policy),
         listener.alpn_strict,
-        [(context_address(inner.context), _staples(each, inner)) for each, inner in identities],
+        [
+            (context_address(inner.context), _staples(each, inner), _leaves(listener, each, inner))
+            for each, inner in identities
+        ],
         [(name.encode("ascii"), number) for name, number in chosen.names],
     )
 
@@ -140,6 +146,14 @@ def _staples(certificates: tuple[Certificate, ...], inner: Inner) -> Staples:
         for certificate, leaf in zip(certificates, inner.leaves, strict=True)
         if certificate.staple is not None
     ]
+
+
+def _leaves(listener: Listener, certificates: tuple[Certificate, ...], inner: Inner) -> Leaves:
+    """For the PROXY header, where it says anything of them."""
+    if listener.proxy_protocol is None or "ssl" not in listener.proxy_protocol.tlvs:
+        return []
+    leaves = zip(certificates, inner.leaves, strict=True)
+    return [(leaf, *algorithms(certificate.chain_pem)) for certificate, leaf in leaves]
 
 
 def _numbers(served: Mapping[str, Certificate]) -> dict[str, int]:

@@ -14,6 +14,8 @@ WITH_PYTHON = {
     "table.pxd",
     "tlslistener.pyx",
     "tlslistener.pxd",
+    "proxylistener.pyx",
+    "proxylistener.pxd",
     "tlsapi.pyx",
     "tlsapi.pxd",
     "_testing.pyx",

@@ -6,7 +6,8 @@ from fastnlb._core.defs import ConnState
 
 DOCUMENTED = {
     "FREE": {"ACCEPT"},
-    "ACCEPT": {"HANDSHAKE", "CONNECT", "CLOSED"},
+    "ACCEPT": {"PROXY_IN", "HANDSHAKE", "CONNECT", "CLOSED"},
+    "PROXY_IN": {"HANDSHAKE", "CONNECT", "CLOSED"},
     "HANDSHAKE": {"CONNECT", "DRAIN", "CLOSED"},
     "CONNECT": {"RELAY", "DRAIN", "CLOSED"},
     "RELAY": {"DRAIN", "CLOSED"},

@@ -34,7 +34,7 @@ def listening_socket() -> socket.socket:
 def one_context(context: Any) -> tuple[Any, ...]:
     """The core's TLS fields for a context that is front and inner at once, without names."""
     address = context_address(context)
-    return (address, bytes(32), 0, 0, 0, False, b"", False, [(address, [])], [])
+    return (address, bytes(32), 0, 0, 0, False, b"", False, [(address, [], [])], [])
 
 
 NO_LIMITS = (0, 0)
@@ -74,6 +74,7 @@ class Rig:
         board: tuple[int, int, int] | None = None,
         limits: Sequence[tuple[int, int]] = (NO_LIMITS,),
         group: dict[str, Any] | None = None,
+        proxy: tuple[Any, ...] | None = None,
     ) -> None:
         self.engine = Engine(addresses(), board=board, descriptor_limit=descriptor_limit)
         self.context = context
@@ -82,6 +83,7 @@ class Rig:
         self.address = self.addresses[0]
         self.port = self.address[1]
         self._fields = (0, one_context(context) if context else tls, handshake_ms, connect_ms, idle_ms)
+        self._proxy = proxy
         self._group = group_fields(servers, **(group or {}))
         self._configure(1, limits, {_name(cell): each.detach() for cell, each in enumerate(listeners)})
         self._wake_read, self._wake_write = socket.socketpair()
@@ -92,7 +94,7 @@ class Rig:
         self.start()
 
     def _configure(self, generation: int, limits: Sequence[tuple[int, int]], sockets: dict[str, int]) -> None:
-        listeners = [(_name(cell), (*self._fields, cell, *pair)) for cell, pair in enumerate(limits)]
+        listeners = [(_name(cell), (*self._fields, cell, *pair, self._proxy)) for cell, pair in enumerate(limits)]
         self.engine.prepare(generation, listeners, [self._group], sockets)
         self.engine.commit()
 
@@ -133,7 +135,7 @@ class Rig:
 
     def connect(self, listener: int = 0) -> socket.socket:
         """A client's socket; closed with the rig at the latest."""
-        sock = socket.create_connection(self.addresses[listener], timeout=20)
+        sock = socket.create_connection(self.addresses[listener][:2], timeout=20)
         self._clients.append(sock)
         return sock
 

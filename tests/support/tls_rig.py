@@ -86,7 +86,8 @@ class TlsRig(Rig):
         self._generation = 1
         self._certificates, self._options = certificates, listener
         compiled = self._compile()
-        super().__init__(servers, tls=compiled.listeners[0][1][1])
+        fields = compiled.listeners[0][1]
+        super().__init__(servers, tls=fields[1], proxy=fields[6])
 
     def _later(self) -> float:
         """A clock on which every change comes long after the one before it."""

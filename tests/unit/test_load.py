@@ -66,7 +66,9 @@ def test_a_good_file_becomes_a_snapshot(folder: Path, pairs: list[tuple[bytes, b
         Listener("https", "TCPSSL", "0.0.0.0", 443, "web", "www", security_policy=DEFAULT_SECURITY_POLICY),  # noqa: S104
     )
     assert snapshot.server_groups == (
-        ServerGroup("web", (Server("127.0.0.1", 8080, 100), Server("::1", 8081, 10)), "wrr", health_check=HealthCheck()),
+        ServerGroup(
+            "web", (Server("127.0.0.1", 8080, 100), Server("::1", 8081, 10)), "wrr", health_check=HealthCheck()
+        ),
     )
     assert [(each.name, each.chain_pem) for each in snapshot.certificates] == [("www", pairs[0][0])]
     assert snapshot.certificates[0].key_pem == pairs[0][1]

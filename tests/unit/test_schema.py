@@ -162,6 +162,8 @@ def test_a_number_is_a_number_and_nothing_like_it(value: object) -> None:
         ((*LISTENER, "proxy_protocol"), {"tlvs": ["sni"]}, "takes alpn, authority, ssl or crc32c"),
         ((*LISTENER, "accept_proxy_protocol"), {"trusted": ["10.0.0.1/8"]}, "without host bits"),
         ((*LISTENER, "accept_proxy_protocol"), {}, 'missing key "trusted"'),
+        ((*LISTENER, "proxy_protocol"), {"tlvs": ["ssl", "ssl"]}, "ssl is in the list already"),
+        ((*LISTENER, "proxy_protocol"), {"vpc_id": "a b"}, "vpc_id takes 1 to 128 letters"),
     ],
 )
 def test_a_wrong_value_is_told_what_is_right(where: Where, value: object, message: str) -> None:
@@ -401,8 +403,6 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
     ((*SERVER, "address"), "unix:/run/backend.sock"),
     ((*LISTENER, "protocol"), "UDP"),
     ((*LISTENER, "port_range"), [20000, 20099]),
-    ((*LISTENER, "proxy_protocol"), {"version": 2}),
-    ((*LISTENER, "accept_proxy_protocol"), {"trusted": ["10.0.0.0/8"]}),
 ]
 
 

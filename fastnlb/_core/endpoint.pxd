@@ -1,0 +1,49 @@
+# An address and port in 20 bytes, for what the PROXY protocol says and is told.
+
+from libc.stdint cimport uint8_t, uint16_t
+from libc.string cimport memcpy, memset
+
+from .sys cimport (AF_INET, AF_INET6, getpeername, getsockname, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
+                   socklen_t)
+
+cdef struct Endpoint:
+    uint8_t family         # 4, 6, or 0 when nothing is known
+    uint16_t port          # in network order
+    uint8_t[16] address    # of IPv4 the first four bytes
+
+cdef inline bint _endpoint_take(Endpoint* end, const sockaddr_storage* from_) noexcept nogil:
+    cdef const sockaddr_in* v4 = <const sockaddr_in*> from_
+    cdef const sockaddr_in6* v6 = <const sockaddr_in6*> from_
+    memset(end, 0, sizeof(Endpoint))
+    if from_.ss_family == AF_INET:
+        end.family = 4
+        end.port = v4.sin_port
+        memcpy(end.address, &v4.sin_addr, 4)
+    elif from_.ss_family == AF_INET6:
+        end.family = 6
+        end.port = v6.sin6_port
+        memcpy(end.address, &v6.sin6_addr, 16)
+    return end.family != 0
+
+cdef inline bint endpoint_peer(Endpoint* end, int fd) noexcept nogil:
+    """Who is at the other end.  False: the connection is gone."""
+    cdef sockaddr_storage address
+    cdef socklen_t length = sizeof(address)
+    end.family = 0
+    return getpeername(fd, <sockaddr*> &address, &length) == 0 and _endpoint_take(end, &address)
+
+cdef inline bint endpoint_local(Endpoint* end, int fd) noexcept nogil:
+    """Which address of ours it came to."""
+    cdef sockaddr_storage address
+    cdef socklen_t length = sizeof(address)
+    end.family = 0
+    return getsockname(fd, <sockaddr*> &address, &length) == 0 and _endpoint_take(end, &address)
+
+cdef inline void endpoint_as_v6(const Endpoint* end, uint8_t* out) noexcept nogil:
+    """Sixteen bytes; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2)."""
+    if end.family == 6:
+        memcpy(out, end.address, 16)
+        return
+    memset(out, 0, 10)
+    memset(out + 10, 0xFF, 2)
+    memcpy(out + 12, end.address, 4)
