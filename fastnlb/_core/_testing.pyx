@@ -11,10 +11,10 @@ from .counters cimport N_NUMBERS, N_PICKS_FAIL_OPEN
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
 from .crc32c cimport CRC32C_START, crc32c_add, crc32c_end
-from .endpoint cimport Endpoint
+from .endpoint cimport Endpoint, endpoint_take
 from .half cimport half_adopt
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
-from .pick cimport pick_address_key, pick_server
+from .pick cimport pick_endpoint_key, pick_server
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
 from .proxyin cimport PROXY_IN_BYTES, PROXY_IN_MALFORMED, PROXY_IN_MORE, ProxyHeader, proxyin_parse
 from .proxyout cimport ProxyFacts, Span, proxyout_write
@@ -174,11 +174,13 @@ cdef class QueueProbe:
 def address_key(list addresses, bint with_port):
     """What a client is hashed to; each address as the bytes of a sockaddr."""
     cdef sockaddr_storage address
+    cdef Endpoint end
     cdef uint64_t key = 0
     for raw in addresses:
         memset(&address, 0, sizeof(address))
         memcpy(&address, <const char*> raw, len(raw))
-        key = pick_address_key(key, &address, with_port)
+        endpoint_take(&end, &address)
+        key = pick_endpoint_key(key, &end, with_port)
     return key
 
 

@@ -5,10 +5,11 @@ from .counters cimport (N_ACCEPTED, N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERT
                         N_CLOSED_DRAINED, N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_PROXY,
                         N_CLOSED_REFUSED, N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS,
                         N_HANDSHAKES, N_HANDSHAKES_FAILED, N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12,
-                        N_HANDSHAKES_TLS13)
+                        N_HANDSHAKES_TLS13, N_PROXY_ABORTED, N_PROXY_HEADERS, N_PROXY_MALFORMED)
 from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_DRAIN, FAULT_HANDSHAKE,
                     FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_PROXY,
-                    FAULT_PROXY_TIMEOUT, FAULT_SHUTDOWN, FAULT_TLS, Conn, Core, Server)
+                    FAULT_PROXY_TIMEOUT, FAULT_SHUTDOWN, FAULT_TLS, STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core,
+                    Server)
 from .limit cimport limit_leave
 
 cdef enum:                     # tls1.h, sslerr.h
@@ -32,6 +33,15 @@ cdef inline void account_handshake_failed(Core* k, Conn* c) noexcept nogil:
     k.count[<int> N_HANDSHAKES_FAILED] += 1
     if c.client.reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
         k.count[<int> N_CLIENT_CERTIFICATES_MISSING] += 1
+
+cdef inline void account_proxy_in(Core* k, int step) noexcept nogil:
+    """What became of a trusted peer's PROXY header, as far as this step went."""
+    if step == STEP_MOVED:
+        k.count[<int> N_PROXY_HEADERS] += 1
+    elif step == STEP_FAULT:
+        k.count[<int> N_PROXY_MALFORMED] += 1
+    elif step == STEP_EOF:
+        k.count[<int> N_PROXY_ABORTED] += 1
 
 cdef inline int _close_counter(int fault) noexcept nogil:
     if fault == FAULT_NONE:

@@ -3,19 +3,19 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from .account cimport account_close, account_handshake, account_handshake_failed, account_open
+from .account cimport account_close, account_handshake, account_handshake_failed, account_open, account_proxy_in
 from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED,
-                        N_HANDSHAKES_TIMED_OUT, N_PROXY_ABORTED, N_PROXY_HEADERS,
-                        N_PROXY_MALFORMED, N_PROXY_TIMED_OUT)
+                        N_HANDSHAKES_TIMED_OUT, N_PROXY_TIMED_OUT)
 from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_PROXY_IN,
-                    CONN_RELAY, CONN_STATES, END_CLOSE, END_LINGER, END_RESET, FAULT_ABORTED, FAULT_CONNECT,
+                    CONN_RELAY, CONN_STATES, END_CLOSE, END_LINGER, FAULT_ABORTED, FAULT_CONNECT,
                     FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
                     FAULT_NO_SERVER, FAULT_NONE, FAULT_PROXY, FAULT_PROXY_TIMEOUT, FAULT_RESET, FAULT_TLS,
                     FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE, QUEUE_NONE, QUEUE_READY, STEP_EOF, STEP_FAULT,
-                    STEP_MOVED, STEP_WANT_WRITE, Conn, Core, Flow, Half, Step)
+                    STEP_MOVED, Conn, Core, Flow, Half, Step)
 from .dial cimport dial_failed, dial_next, dial_succeeded
+from .ending cimport conn_owes, half_lose, half_settle
+from .half cimport half_adopt, half_close, half_discard, half_reset
 from .hello cimport hello_enter, hello_leave
-from .half cimport half_adopt, half_close, half_discard, half_has_unsent, half_reset
 from .limit cimport limit_leave
 from .plain cimport plain_xport
 from .pool cimport pool_get
@@ -159,14 +159,10 @@ cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
 
 cdef void _proxy_in(Core* k, Conn* c) noexcept nogil:
     cdef Step step = proxyread_step(k, c)
+    account_proxy_in(k, step)
     if step == STEP_MOVED:
-        k.count[<int> N_PROXY_HEADERS] += 1
         _begin(k, c)
-    elif step == STEP_FAULT:
-        k.count[<int> N_PROXY_MALFORMED] += 1
-        conn_abort(k, c, FAULT_PROXY)
-    elif step == STEP_EOF:
-        k.count[<int> N_PROXY_ABORTED] += 1
+    elif step == STEP_FAULT or step == STEP_EOF:
         conn_abort(k, c, FAULT_PROXY)
 
 
@@ -310,22 +306,12 @@ cdef void _halves_lost(Core* k, Conn* c, bint client_lost, bint server_lost) noe
     if client_lost:
         flow_drop(k, &c.down)
         c.down.state = FLOW_BROKEN
-        _lose_half(k, &c.client, &c.server_half)
+        half_lose(k, &c.client, &c.server_half)
     if server_lost:
         flow_drop(k, &c.up)
         c.up.state = FLOW_BROKEN
-        _lose_half(k, &c.server_half, &c.client)
+        half_lose(k, &c.server_half, &c.client)
     _enter_drain(k, c, c.listener.idle_ms)
-
-
-cdef void _lose_half(Core* k, Half* lost, Half* other) noexcept nogil:
-    if lost.fault == FAULT_TLS:
-        lost.ending = END_LINGER
-    elif lost.fault == FAULT_MEMORY:
-        lost.ending = END_RESET
-    else:
-        half_close(k, lost)
-    other.ending = END_RESET
 
 
 # --- DRAIN, CLOSED ---------------------------------------------------------------------------------------------
@@ -356,44 +342,21 @@ cdef void _enter_drain(Core* k, Conn* c, uint32_t patience_ms) noexcept nogil:
     _drain(k, c)
 
 
-cdef bint _owed(Conn* c) noexcept nogil:
-    return (c.up.held != NULL or c.down.held != NULL or c.client.unflushed
-            or half_has_unsent(&c.client) or half_has_unsent(&c.server_half))
-
-
 cdef void _drain(Core* k, Conn* c) noexcept nogil:
     if c.up.held != NULL:
         flow_drain(k, &c.up, &c.server_half)
     if c.down.held != NULL:
         flow_drain(k, &c.down, &c.client)
-    _settle(k, &c.client, &c.down)
-    _settle(k, &c.server_half, &c.up)
+    half_settle(k, &c.client, &c.down)
+    half_settle(k, &c.server_half, &c.up)
     if c.client.fd < 0 and c.server_half.fd < 0:
         _finish(k, c)
         return
-    if not _owed(c):
+    if not conn_owes(c):
         c.deadline_ms = min(c.deadline_ms, k.now_ms + LINGER_MS)
     # Nothing tells when the last byte is acknowledged, so DRAIN looks again, less and less often.
     wheel_arm(&k.wheel, &c.timer, min(k.now_ms + c.drain_wait_ms, c.deadline_ms))
     c.drain_wait_ms = min(2 * c.drain_wait_ms, <uint32_t> LAST_DRAIN_WAIT_MS)
-
-
-cdef void _settle(Core* k, Half* half, Flow* towards) noexcept nogil:
-    """Close the half as its ending says, once nothing more is owed to it."""
-    if half.fd < 0 or towards.held != NULL:
-        return
-    if half.ending == END_LINGER:
-        if not half.shut and half.xport.shut(k, half) == STEP_WANT_WRITE:
-            return
-        if half_discard(k, half):
-            half_close(k, half)
-    elif half.ending == END_RESET:
-        # A peer that is stuck sending would never read what it is still owed.
-        half_discard(k, half)
-        if not half_has_unsent(half):
-            half_reset(k, half)
-    else:
-        half_close(k, half)
 
 
 cdef void conn_abort(Core* k, Conn* c, int fault) noexcept nogil:

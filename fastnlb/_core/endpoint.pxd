@@ -11,7 +11,7 @@ cdef struct Endpoint:
     uint16_t port          # in network order
     uint8_t[16] address    # of IPv4 the first four bytes
 
-cdef inline bint _endpoint_take(Endpoint* end, const sockaddr_storage* from_) noexcept nogil:
+cdef inline bint endpoint_take(Endpoint* end, const sockaddr_storage* from_) noexcept nogil:
     cdef const sockaddr_in* v4 = <const sockaddr_in*> from_
     cdef const sockaddr_in6* v6 = <const sockaddr_in6*> from_
     memset(end, 0, sizeof(Endpoint))
@@ -30,14 +30,14 @@ cdef inline bint endpoint_peer(Endpoint* end, int fd) noexcept nogil:
     cdef sockaddr_storage address
     cdef socklen_t length = sizeof(address)
     end.family = 0
-    return getpeername(fd, <sockaddr*> &address, &length) == 0 and _endpoint_take(end, &address)
+    return getpeername(fd, <sockaddr*> &address, &length) == 0 and endpoint_take(end, &address)
 
 cdef inline bint endpoint_local(Endpoint* end, int fd) noexcept nogil:
     """Which address of ours it came to."""
     cdef sockaddr_storage address
     cdef socklen_t length = sizeof(address)
     end.family = 0
-    return getsockname(fd, <sockaddr*> &address, &length) == 0 and _endpoint_take(end, &address)
+    return getsockname(fd, <sockaddr*> &address, &length) == 0 and endpoint_take(end, &address)
 
 cdef inline void endpoint_as_v6(const Endpoint* end, uint8_t* out) noexcept nogil:
     """Sixteen bytes; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2)."""

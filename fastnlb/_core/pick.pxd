@@ -8,10 +8,10 @@ from libc.stdint cimport uint64_t
 
 from .board cimport HEALTH_UNHEALTHY, atomic_load32
 from .defs cimport Conn, Core, Server
-from .sys cimport sockaddr_storage
+from .endpoint cimport Endpoint
 
 cdef bint pick_server(Core* k, Conn* c) noexcept nogil
-cdef uint64_t pick_address_key(uint64_t sum, const sockaddr_storage* address, bint with_port) noexcept nogil
+cdef uint64_t pick_endpoint_key(uint64_t sum, const Endpoint* end, bint with_port) noexcept nogil
 
 cdef inline bint server_usable(const Server* server) noexcept nogil:
     """One without a cell is not checked by anyone."""

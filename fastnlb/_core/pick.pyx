@@ -1,15 +1,15 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See pick.pxd for the contract.
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from .board cimport board_sum
 from .buckets cimport BUCKET_BITS
 from .counters cimport N_PICKS_FAIL_OPEN
 from .defs cimport (SCHEDULER_LEAST, SCHEDULER_ROUND, SCHEDULER_TUPLE, TRIED_SERVERS, Conn, Core, Group)
+from .endpoint cimport Endpoint, endpoint_local, endpoint_peer
 from .mix cimport MIX_STEP, mix64, mix_in
-from .sys cimport (AF_INET, AF_INET6, getpeername, getsockname, sockaddr, sockaddr_in, sockaddr_in6, socklen_t)
 
 cdef enum:
     NO_SERVER = 0xFFFFFFFF
@@ -138,33 +138,30 @@ cdef uint32_t _by_hash(Conn* c, Group* group) noexcept nogil:
 cdef uint64_t _client_key(Conn* c, bint both_ends) noexcept nogil:
     """From the client's address, or from addresses and ports of both ends; never 0.
 
-    Asked of the socket, and only for the groups that need it; a client that is gone already gets any server.
+    As a PROXY header said, or else asked of the socket, and only for the groups that need it; a client that is gone
+    already gets any server.
     """
-    cdef sockaddr_storage address
-    cdef socklen_t length = sizeof(address)
+    cdef Endpoint end = c.source
     cdef uint64_t key = 0
-    if getpeername(c.client.fd, <sockaddr*> &address, &length) == 0:
-        key = pick_address_key(key, &address, both_ends)
-    length = sizeof(address)
-    if both_ends and getsockname(c.client.fd, <sockaddr*> &address, &length) == 0:
-        key = pick_address_key(key, &address, True)
+    if end.family or endpoint_peer(&end, c.client.fd):
+        key = pick_endpoint_key(key, &end, both_ends)
+    end = c.target
+    if both_ends and (end.family or endpoint_local(&end, c.client.fd)):
+        key = pick_endpoint_key(key, &end, True)
     return key or 1
 
 
-cdef uint64_t pick_address_key(uint64_t sum, const sockaddr_storage* address, bint with_port) noexcept nogil:
+cdef uint64_t pick_endpoint_key(uint64_t sum, const Endpoint* end, bint with_port) noexcept nogil:
     """An IPv4 address is hashed as the IPv6 address it is mapped to, so that both kinds of socket agree."""
     cdef uint64_t[2] words
-    cdef uint16_t port = 0
     words[0] = words[1] = 0
-    if address.ss_family == AF_INET6:
-        memcpy(words, &(<const sockaddr_in6*> address).sin6_addr, 16)
-        port = (<const sockaddr_in6*> address).sin6_port
-    elif address.ss_family == AF_INET:
+    if end.family == 6:
+        memcpy(words, end.address, 16)
+    else:
         (<unsigned char*> words)[10] = (<unsigned char*> words)[11] = 0xFF
-        memcpy(<char*> words + 12, &(<const sockaddr_in*> address).sin_addr, 4)
-        port = (<const sockaddr_in*> address).sin_port
+        memcpy(<char*> words + 12, end.address, 4)
     sum = mix_in(mix_in(sum, words[0]), words[1])
-    return mix_in(sum, port) if with_port else sum
+    return mix_in(sum, end.port) if with_port else sum
 
 
 # --- servers one by one ----------------------------------------------------------------------------------------

@@ -104,3 +104,24 @@ def test_a_server_that_does_not_answer_is_blamed_too(backend, board, black_hole)
     assert who(one)[1] == b"b"
     assert board.failures(0) == 1
     one.close()
+
+
+def test_behind_another_balancer_the_hash_is_of_the_client_that_it_names(backend):
+    """One peer for all connections: without its PROXY headers they would all go to one server."""
+
+    def name(number):
+        return lambda sock: sock.sendall(bytes([number]))
+
+    servers = [backend(name(number)).address for number in range(4)]
+    trusted = (None, [(bytes(10) + b"\xff\xff" + bytes([127, 0, 0, 1]), 128)])
+    one = Rig(servers, group={"scheduler": "sch"}, proxy=trusted)
+
+    def visit(client):
+        sock = one.connect()
+        sock.sendall(f"PROXY TCP4 10.0.0.{client} 10.1.1.1 {1000 + client} 443\r\n".encode())
+        return sock.recv(1)
+
+    first = [visit(client) for client in range(40)]
+    assert len(set(first)) == 4
+    assert [visit(client) for client in range(40)] == first
+    one.close()

@@ -1,0 +1,40 @@
+# cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
+# See ending.pxd for the contract.
+
+from .defs cimport (END_LINGER, END_RESET, FAULT_MEMORY, FAULT_TLS, STEP_WANT_WRITE, Conn, Core, Flow, Half)
+from .half cimport half_close, half_discard, half_has_unsent, half_reset
+
+
+cdef void half_lose(Core* k, Half* lost, Half* other) noexcept nogil:
+    """Reading one half has failed: what becomes of it, and of the other."""
+    if lost.fault == FAULT_TLS:
+        lost.ending = END_LINGER
+    elif lost.fault == FAULT_MEMORY:
+        lost.ending = END_RESET
+    else:
+        half_close(k, lost)
+    other.ending = END_RESET
+
+
+cdef bint conn_owes(Conn* c) noexcept nogil:
+    """Whether bytes are still on their way to either peer."""
+    return (c.up.held != NULL or c.down.held != NULL or c.client.unflushed
+            or half_has_unsent(&c.client) or half_has_unsent(&c.server_half))
+
+
+cdef void half_settle(Core* k, Half* half, Flow* towards) noexcept nogil:
+    """Close the half as its ending says, once nothing more is owed to it."""
+    if half.fd < 0 or towards.held != NULL:
+        return
+    if half.ending == END_LINGER:
+        if not half.shut and half.xport.shut(k, half) == STEP_WANT_WRITE:
+            return
+        if half_discard(k, half):
+            half_close(k, half)
+    elif half.ending == END_RESET:
+        # A peer that is stuck sending would never read what it is still owed.
+        half_discard(k, half)
+        if not half_has_unsent(half):
+            half_reset(k, half)
+    else:
+        half_close(k, half)
