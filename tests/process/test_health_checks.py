@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.board import board_of, fail_in_workers, wait_health
-from support.procs import Program, free_port, wait_for
+from support.procs import Program, free_port, wait_for, wait_steady
 from support.site import HEAD, Site
 
 from fastnlb.board import Health, Reason
@@ -223,3 +223,28 @@ def test_quick_checks_its_servers_unless_told_not_to(tmp_path: Path, servers: li
                 wait_health(board, 0, expected)
         finally:
             program.kill()
+
+
+def test_new_connections_of_all_workers_pass_an_unhealthy_server_over(site, servers):
+    sick, well = servers
+    with started(site, "interval: 50", sick.port, well.port) as board:
+        port = int(site.file.read_text().rpartition(", port: ")[2].partition(",")[0])
+        for cell in (0, 1):  # the first probes, now: the next ones are 45 s away
+            fail_in_workers(board, cell, 2)
+            wait_health(board, cell, Health.HEALTHY)
+
+        def visit(times):
+            before = wait_steady(lambda: (sick.accepted, well.accepted), "the visits before to be counted")
+            for _ in range(times):
+                with socket.create_connection(("127.0.0.1", port), timeout=10) as sock, suppress(ConnectionError):
+                    sock.recv(1)  # until the server has closed it
+            after = wait_steady(lambda: (sick.accepted, well.accepted), "the visits to be counted")
+            return after[0] - before[0], after[1] - before[1]
+
+        assert min(visit(40)) > 0
+        board.set_health(0, Health.UNHEALTHY, Reason.CONNECT_TIMEOUT)
+        assert visit(40) == (0, 40), "seen at once, by all workers"
+        board.set_health(1, Health.UNHEALTHY, Reason.CONNECT_TIMEOUT)
+        assert min(visit(40)) > 0, "all unhealthy: fail open"
+        board.set_health(0, Health.HEALTHY)
+        assert visit(40) == (40, 0)
