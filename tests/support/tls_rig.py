@@ -87,7 +87,7 @@ class TlsRig(Rig):
         self._certificates, self._options = certificates, listener
         compiled = self._compile()
         fields = compiled.listeners[0][1]
-        super().__init__(servers, tls=fields[1], proxy=fields[6])
+        super().__init__(servers, tls=fields[1], proxy=fields[-1])
 
     def _later(self) -> float:
         """A clock on which every change comes long after the one before it."""
