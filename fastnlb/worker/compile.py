@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from fastnlb.model import (
     CaCertificate,
     Certificate,
-    Front,
     Listener,
     Offer,
     SecurityPolicy,
@@ -22,7 +21,7 @@ from fastnlb.tls.binding import context_address
 from fastnlb.tls.contexts import Security
 from fastnlb.tls.policies import SYSTEM
 from fastnlb.worker import proxy
-from fastnlb.worker.contexts import Contexts, Inner, session_id
+from fastnlb.worker.contexts import Contexts, Inner, TakenFront, session_id
 from fastnlb.worker.identities import choose
 from fastnlb.worker.orders import SCHEDULERS, Orders
 
@@ -39,7 +38,7 @@ class Compiled:
 
     listeners: list[tuple[str, ListenerFields]]
     groups: list[GroupFields]
-    fronts: list[tuple[str, Front, Security]]
+    fronts: list[TakenFront]
     holds: list[object]
     numbers: dict[str, int]
 
@@ -66,7 +65,7 @@ def compile_offer(offer: Offer, contexts: Contexts, orders: Orders | None = None
         {authority.name: authority for authority in snapshot.ca_certificates},
         {**SYSTEM, **{policy.name: policy for policy in snapshot.security_policies}},
     )
-    fronts: list[tuple[str, Front, Security]] = []
+    fronts: list[TakenFront] = []
     holds: list[object] = []
     listeners: list[tuple[str, ListenerFields]] = []
     served: dict[str, Certificate] = {}
@@ -74,7 +73,8 @@ def compile_offer(offer: Offer, contexts: Contexts, orders: Orders | None = None
         tls = None
         if listener.terminates_tls:
             security = contexts.intern(_security(listener, names))
-            fronts.append((listener.name, offer.fronts[listener.name], security))
+            front = offer.fronts[listener.name]
+            fronts.append((front, security, session_id(listener.name, front, security)))
             tls = _tls_fields(listener, names, fronts[-1], contexts, holds)
             served.update((name, names.certificates[name]) for name in _certificate_names(listener))
         cell = offer.cells.listeners.get(listener.name, -1)
@@ -107,18 +107,19 @@ def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None, c
 def _tls_fields(
     listener: Listener,
     names: _Names,
-    front: tuple[str, Front, Security],
+    front: TakenFront,
     contexts: Contexts,
     holds: list[object],
 ) -> TlsFields:
-    context, security = contexts.front(*front), front[-1]
+    _, security, session = front
+    context = contexts.front(*front)
     chosen = choose(*(names.certificates[name] for name in _certificate_names(listener)))
     identities = [(each, contexts.inner(each, security)) for each in chosen.sets]
     holds.append(context)
     holds.extend(inner for _, inner in identities)
     return (
         context_address(context),
-        session_id(*front),
+        session,
         security.session_seconds * 1000 if security.verify_mode else 0,
         security.verify_mode,
         security.options,

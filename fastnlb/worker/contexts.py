@@ -26,6 +26,8 @@ from fastnlb.tls.contexts import (
 )
 
 _Material = tuple[tuple[bytes, bytes], ...]
+TakenFront = tuple[Front, Security, bytes]
+"""A front, what it is configured for, and the session_id it then has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Contexts:
     def __init__(self, fronts: Sequence[SSL.Context] = ()) -> None:
         self._pool = fronts
         self._configured: dict[int, int] = {}
-        self._own_fronts: dict[tuple[str, int], SSL.Context] = {}
+        self._own_fronts: dict[bytes, SSL.Context] = {}
         self._inner: dict[Security, dict[_Material, Inner]] = {}  # the hash of a CRL is not worth asking for twice
         self._authorities: dict[CaCertificate, Authorities] = {}
         self._securities: dict[Security, Security] = {}
@@ -52,33 +54,32 @@ class Contexts:
         """The equal one that is known already, so that later comparisons are by identity: a CRL may be large."""
         return self._securities.setdefault(security, security)
 
-    def front(self, listener: str, front: Front, security: Security) -> SSL.Context:
-        """The context of a listener's connections, which `configure` makes ready."""
+    def front(self, front: Front, security: Security, session: bytes) -> SSL.Context:
+        """The context of a listener's connections, which `configure` makes ready; `session` is its session_id."""
         if not self._in_pool(front):
-            return self._own_front(listener, front, security)
+            return self._own_front(security, session)
         return self._pool[front.number]
 
-    def configure(self, fronts: Iterable[tuple[str, Front, Security]]) -> None:
+    def configure(self, fronts: Iterable[TakenFront]) -> None:
         """Gives the fronts that this worker meets for the first time their settings.
 
         On the thread of the event loop, always: an old connection may still be using the front.
         """
-        for listener, front, security in fronts:
+        for front, security, session in fronts:
             if self._in_pool(front) and self._configured.get(front.number) != front.epoch:
-                configure_front(self._pool[front.number], security, session_id(listener, front, security))
+                configure_front(self._pool[front.number], security, session)
                 self._configured[front.number] = front.epoch
 
     def _in_pool(self, front: Front) -> bool:
         return 0 <= front.number < len(self._pool)
 
-    def _own_front(self, listener: str, front: Front, security: Security) -> SSL.Context:
+    def _own_front(self, security: Security, session: bytes) -> SSL.Context:
         """The pool was too small: sessions of this listener resume in this worker only."""
-        key = (listener, front.epoch)
-        if key not in self._own_fronts:
+        if session not in self._own_fronts:
             (context,) = make_fronts(1)
-            configure_front(context, security, session_id(listener, front, security))
-            self._own_fronts[key] = context
-        return self._own_fronts[key]
+            configure_front(context, security, session)
+            self._own_fronts[session] = context
+        return self._own_fronts[session]
 
     def inner(self, certificates: Sequence[Certificate], security: Security) -> Inner:
         material = tuple((certificate.chain_pem, certificate.key_pem) for certificate in certificates)
@@ -122,5 +123,8 @@ def _only(made: dict[_Material, Inner], wanted: set[int]) -> dict[_Material, Inn
 
 
 def session_id(listener: str, front: Front, security: Security) -> bytes:
-    """Sessions cross no border of it: another listener, other settings, another taking of a front."""
+    """Sessions cross no border of it: another listener, other settings, another taking of a front.
+
+    Made once for a build and not on the loop's thread: a CRL may be large.
+    """
     return hashlib.sha256(repr((listener, front.epoch, security)).encode()).digest()
