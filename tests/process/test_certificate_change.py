@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import servers
 from support.certs import CLIENT, HOUR, Issued, now, private_pem
 from support.ocsp_client import Asking
 from support.procs import children, free_port, wait_for
@@ -25,12 +24,6 @@ from support.tls_site import TlsSite
 ROOT, STAFF = Issued.root(), Issued.root("staff")
 ALICE = STAFF.issue(common_name="alice", usages=[CLIENT])
 SPREAD = 25
-
-
-@pytest.fixture(scope="module")
-def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    with servers.running("echo", tmp_path_factory.mktemp("echo")) as address:
-        yield address
 
 
 @pytest.fixture

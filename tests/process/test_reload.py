@@ -7,7 +7,6 @@ import re
 import resource
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,22 +23,6 @@ from support.procs import (
     wait_steady,
 )
 from support.site import HEAD, Site, certificate_in, certificate_of, connection, serves, tls_client, unreadable
-
-
-@pytest.fixture(scope="module")
-def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    with servers.running("echo", tmp_path_factory.mktemp("echo")) as address:
-        yield address
-
-
-@pytest.fixture
-def site(tmp_path: Path, echo: tuple[str, int]) -> Iterator[Site]:
-    made = Site(tmp_path, echo)
-    yield made
-    if made.program is not None:
-        made.program.kill()
-        assert "Traceback" not in made.program.output()
-
 
 # What a reload changes
 
