@@ -96,6 +96,7 @@ def _as_json(file: str, problems: Sequence[Problem], notes: Sequence[str]) -> st
                 "path": problem.path,
                 "severity": "warning" if problem.warning else "error",
                 "message": problem.message,
+                "code": problem.code,
             }
             for problem in problems
         ],

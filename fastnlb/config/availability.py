@@ -62,7 +62,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ("server_groups", _EACH, "protocol"),
         "a server group for UDP (protocol)",
-        _other_than("TCP"),
+        _other_than("TCP", "TCP_UDP"),
         "set it to TCP",
     ),
     _group("any_port", "forwarding of port ranges (any_port)", False),

@@ -42,18 +42,23 @@ NOWHERE: Places = _Nowhere()
 
 @dataclass(frozen=True, order=True, slots=True)
 class Problem:
-    """One thing that is wrong at one place.  Problems sort in the order of the file."""
+    """One thing that is wrong at one place, with its name in the reference API (error_names.py) if it has one.
+
+    Problems sort in the order of the file.
+    """
 
     line: int
     column: int
     path: str
     message: str
     warning: bool = False
+    code: str = ""
 
     def render(self, file: str) -> str:
-        """`file:line:column: path: message`; the place and the path are left out where there is none."""
+        """`file:line:column: path: message [code]`; the place, path and code are left out where there is none."""
         place = f"{file}:{self.line}:{self.column}" if self.line else file
         text = f"warning: {self.message}" if self.warning else self.message
+        text += f" [{self.code}]" if self.code else ""
         return ": ".join(part for part in (place, self.path, text) if part)
 
 
@@ -73,17 +78,17 @@ class Report:
         self._problems = list(problems)
         self._spoiled: set[Where] = set()
 
-    def error(self, where: Where, message: str, *, at_key: bool = False) -> None:
+    def error(self, where: Where, message: str, *, at_key: bool = False, code: str = "") -> None:
         """What stands at `where` is wrong, and so is not worth looking into any further."""
         self._spoiled.add(where)
-        self._add(where, message, at_key=at_key, warning=False)
+        self._add(where, message, at_key=at_key, code=code)
 
-    def lacking(self, where: Where, message: str) -> None:
+    def lacking(self, where: Where, message: str, *, code: str = "") -> None:
         """The mapping at `where` lacks something; what it does have is as good as before."""
-        self._add(where, message, at_key=False, warning=False)
+        self._add(where, message, code=code)
 
     def warning(self, where: Where, message: str) -> None:
-        self._add(where, message, at_key=False, warning=True)
+        self._add(where, message, warning=True)
 
     def spoiled(self, where: Where) -> bool:
         """Whether `where`, or something around it, already has an error, so that more would only be noise."""
@@ -102,9 +107,11 @@ class Report:
         if any(not problem.warning for problem in self._problems):
             raise ConfigError(self._problems)
 
-    def _add(self, where: Where, message: str, *, at_key: bool, warning: bool) -> None:
+    def _add(
+        self, where: Where, message: str, *, at_key: bool = False, warning: bool = False, code: str = ""
+    ) -> None:
         line, column = self._places.key(where) if at_key else self._places.value(where)
-        self._problems.append(Problem(line, column, show_path(where), message, warning))
+        self._problems.append(Problem(line, column, show_path(where), message, warning, code))
 
 
 def show_path(where: Where) -> str:

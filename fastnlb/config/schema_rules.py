@@ -6,6 +6,7 @@ data: a reference to a block with a mistake in it is no second mistake.
 
 from __future__ import annotations
 
+from fastnlb.config import error_names
 from fastnlb.config.errors import Report, Where, quote, suggest
 from fastnlb.config.schema import HealthCheckBlock, ListenerBlock, ServerBlock, ServerGroupBlock
 from fastnlb.config.schema_rules_tls import check_policy, check_tls
@@ -102,7 +103,8 @@ def _check_group(group: ServerGroupBlock, where: Where, report: Report) -> None:
         address = literal_address(server.address)
         key = (server.address.lower() if address is None else str(address), server.port)
         if key in first:
-            report.error(place, f"this server is in the group already{report.line_note(first[key])}")
+            message = f"this server is in the group already{report.line_note(first[key])}"
+            report.error(place, message, code=error_names.DUPLICATED_SERVER)
         first.setdefault(key, place)
 
 
@@ -121,9 +123,11 @@ def _check_server_port(server: ServerBlock, group: ServerGroupBlock, where: Wher
     if server.port or group.any_port or is_unix_socket(server.address):
         return
     if server.port is None:
-        report.lacking(where, 'missing key "port": the port of the server, 1 to 65535')
+        message = 'missing key "port": the port of the server, 1 to 65535'
+        report.lacking(where, message, code=error_names.SERVER_PORT)
     else:
-        report.error((*where, "port"), "0 is out of range: port takes 1 to 65535")
+        message = "0 is out of range: port takes 1 to 65535"
+        report.error((*where, "port"), message, code=error_names.SERVER_PORT)
 
 
 def _check_references(listener: ListenerBlock, where: Where, names: _Names, report: Report) -> None:
@@ -138,15 +142,17 @@ def _check_references(listener: ListenerBlock, where: Where, names: _Names, repo
     for kind, key, reference in references:
         message = names.missing(kind, reference) if reference is not None else None
         if message:
-            report.error((*where, *key), message)
+            report.error((*where, *key), message, code=error_names.NOT_FOUND[kind])
 
 
 def _check_port(listener: ListenerBlock, where: Where, report: Report) -> None:
     given = [value for value in (listener.port, listener.port_range) if value is not None]
     if len(given) == 2:
-        report.error((*where, "port_range"), "a listener takes port or port_range, not both", at_key=True)
+        message = "a listener takes port or port_range, not both"
+        report.error((*where, "port_range"), message, at_key=True, code=error_names.wrong((*where, "port")))
     elif not given and not _spoiled(where, ("port", "port_range"), report):
-        report.lacking(where, 'missing key "port": the port to listen on, 1 to 65535')
+        message = 'missing key "port": the port to listen on, 1 to 65535'
+        report.lacking(where, message, code=error_names.missing((*where, "port")))
 
 
 def _spoiled(where: Where, keys: tuple[str, ...], report: Report) -> bool:
@@ -155,16 +161,43 @@ def _spoiled(where: Where, keys: tuple[str, ...], report: Report) -> bool:
 
 
 def _check_pairing(listener: ListenerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:
-    place = (*where, "server_group")
-    name = quote(group.name)
-    if listener.protocol == TCPSSL and group.preserve_client_ip:
-        report.error(place, f"a TCPSSL listener takes a server group without preserve_client_ip, which {name} has on")
-    if listener.protocol in (TCPSSL, TCP) and group.protocol == "UDP":
-        report.error(place, f"a {listener.protocol} listener takes a TCP server group, and {name} is UDP")
-    if listener.port_range is not None and not group.any_port:
-        report.error(place, f"a port_range listener takes a server group with any_port, which {name} has off")
-    if listener.port is not None and group.any_port:
-        report.error(place, f"a listener on one port takes a server group without any_port, which {name} has on")
+    """What a listener and its server group ask of each other."""
+    name, kind = quote(group.name), listener.protocol
+    refusals = (
+        (
+            kind == TCPSSL and group.preserve_client_ip,
+            f"a TCPSSL listener takes a server group without preserve_client_ip, which {name} has on",
+            error_names.PRESERVE_CLIENT_IP,
+        ),
+        (
+            kind == TCPSSL and group.protocol != TCP,
+            f"a TCPSSL listener takes a TCP server group, and {name} is {group.protocol}",
+            error_names.MISMATCH_PROTOCOL,
+        ),
+        (
+            kind == TCP and group.protocol == "UDP",
+            f"a TCP listener takes a TCP or TCP_UDP server group, and {name} is UDP",
+            error_names.MISMATCH_PROTOCOL,
+        ),
+        (
+            kind == "UDP" and group.protocol == TCP,
+            f"a UDP listener takes a UDP or TCP_UDP server group, and {name} is TCP",
+            error_names.MISMATCH_PROTOCOL,
+        ),
+        (
+            listener.port_range is not None and not group.any_port,
+            f"a port_range listener takes a server group with any_port, which {name} has off",
+            error_names.RANGE_NEEDS_ANY_PORT,
+        ),
+        (
+            listener.port is not None and group.any_port,
+            f"a listener on one port takes a server group without any_port, which {name} has on",
+            error_names.ANY_PORT_NEEDS_RANGE,
+        ),
+    )
+    for wrong, message, code in refusals:
+        if wrong:
+            report.error((*where, "server_group"), message, code=code)
 
 
 def _check_sockets(listeners: dict[int, ListenerBlock], report: Report) -> None:
@@ -179,7 +212,8 @@ def _check_sockets(listeners: dict[int, ListenerBlock], report: Report) -> None:
         for other, holder, place in here:
             held = literal_address(other)
             if other == str(address) or everywhere or (held is not None and held.is_unspecified):
-                report.error(where, _collision(listener, holder, report.line_note(place)))
+                message = _collision(listener, holder, report.line_note(place))
+                report.error(where, message, code=error_names.CONFLICT_PORT)
                 break
         here.append((str(address), listener, where))
 
@@ -204,4 +238,5 @@ def _check_ranges(listeners: dict[int, ListenerBlock], report: Report) -> None:
     ]
     for where, _ in ranges[1:]:
         first, name = ranges[0]
-        report.error(where, f"one listener may have a port_range, and {name}{report.line_note(first)} has it already")
+        message = f"one listener may have a port_range, and {name}{report.line_note(first)} has it already"
+        report.error(where, message, code=error_names.DUPLICATED_LISTENER)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastnlb.config import error_names
 from fastnlb.config.errors import Report, Where, quote
 from fastnlb.config.schema import ListenerBlock, SecurityPolicyBlock
 from fastnlb.model import DEFAULT_SECURITY_POLICY, TCPSSL
@@ -58,7 +59,8 @@ def check_tls(listener: ListenerBlock, where: Where, report: Report) -> None:
         _refuse_tls_settings(listener, where, report)
         return
     if listener.certificate is None and not report.spoiled((*where, "certificate")):
-        report.lacking(where, "a TCPSSL listener takes a certificate: add the key certificate")
+        message = "a TCPSSL listener takes a certificate: add the key certificate"
+        report.lacking(where, message, code=error_names.missing((*where, "certificate")))
     _check_additional(listener, where, report)
     _check_company(listener, where, report)
 
@@ -93,10 +95,12 @@ def _check_additional(listener: ListenerBlock, where: Where, report: Report) -> 
         if report.spoiled(place):
             continue
         if name == listener.certificate:
-            report.error(place, f"{quote(name)} is the listener's certificate already: remove it here")
+            message = f"{quote(name)} is the listener's certificate already: remove it here"
+            report.error(place, message, code=error_names.CERTIFICATE_IN_USE)
         elif listed != index:
             note = report.line_note((*place[:-1], listed))
-            report.error(place, f"{quote(name)} is in the list already{note}: name it once")
+            message = f"{quote(name)} is in the list already{note}: name it once"
+            report.error(place, message, code=error_names.CERTIFICATE_IN_USE)
 
 
 def _check_company(listener: ListenerBlock, where: Where, report: Report) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from fastnlb.config import error_names
 from fastnlb.config.errors import Report, Where, nearest, quote, suggest
 from fastnlb.config.schema import (
     Block,
@@ -89,13 +90,13 @@ def _explain_all(details: list[ErrorDetails], report: Report) -> None:
     for detail in details:
         where = detail["loc"]
         if detail["type"] == "missing" and where not in mistyped:
-            report.lacking(where[:-1], _missing(where))
+            report.lacking(where[:-1], _missing(where), code=error_names.missing(where))
         elif detail["type"] == "lacking":
             report.lacking(where, detail["msg"])
         elif detail["type"] == "extra_forbidden":
             report.error(where, _unknown(where), at_key=True)
         elif detail["type"] != "missing":
-            report.error(where, _wrong(detail))
+            report.error(where, _wrong(detail), code=error_names.wrong(where))
 
 
 def _meant(detail: ErrorDetails) -> Where | None:

@@ -64,7 +64,7 @@ def test_a_bad_file_has_one_line_for_each_problem_and_a_last_one_that_counts(fol
         'fastnlb.yaml:1:1: versio: unknown key "versio"; did you mean "version"?',
         "fastnlb.yaml:3:5: certificates[0]: warning: www.key holds a private key and others than its owner can read "
         "it: chmod 600 it",
-        "fastnlb.yaml:8:63: listeners[0].port: 0 is out of range: port takes 1 to 65535",
+        "fastnlb.yaml:8:63: listeners[0].port: 0 is out of range: port takes 1 to 65535 [IllegalParam.Port]",
         "fastnlb.yaml: 2 errors, 1 warning",
     ]
     assert result.exit_code == 1
@@ -89,6 +89,7 @@ def test_json_for_a_bad_file(folder: Path) -> None:
                 "path": "workers",
                 "severity": "error",
                 "message": "0 is out of range: workers takes auto or 1 to 1024",
+                "code": "",
             }
         ],
         "notes": [],

@@ -206,11 +206,16 @@ def test_every_problem_is_found_at_once_and_at_its_place(folder: Path) -> None:
         f"the certificate in {folder}/www.pem: give the key that the certificate was requested with",
         f"fastnlb.yaml:5:31: certificates[1].certificate: {folder}/gone.pem: cannot read: No such file or directory",
         'fastnlb.yaml:8:5: server_groups[0].name: duplicate key "name"; it is given first at line 7, column 5',
-        "fastnlb.yaml:10:36: server_groups[0].servers[0].port: 0 is out of range: port takes 1 to 65535",
-        "fastnlb.yaml:12:5: listeners[0]: a TCPSSL listener takes a certificate: add the key certificate",
-        'fastnlb.yaml:15:19: listeners[0].server_group: there is no server group "wed"; did you mean "web"?',
-        "fastnlb.yaml:16:19: listeners[0].idle_timeout: 1000 is out of range: idle_timeout takes 1 to 900 seconds",
-        'fastnlb.yaml:17:5: listeners[1]: missing key "server_group": the name of a server group',
+        "fastnlb.yaml:10:36: server_groups[0].servers[0].port: 0 is out of range: port takes 1 to 65535 "
+        "[IllegalParam.RSPortConflictWithServerGroup]",
+        "fastnlb.yaml:12:5: listeners[0]: a TCPSSL listener takes a certificate: add the key certificate "
+        "[MissingParam.Certificate]",
+        'fastnlb.yaml:15:19: listeners[0].server_group: there is no server group "wed"; did you mean "web"? '
+        "[ResourceNotFound.serverGroup]",
+        "fastnlb.yaml:16:19: listeners[0].idle_timeout: 1000 is out of range: idle_timeout takes 1 to 900 seconds "
+        "[IllegalParam.IdleTimeout]",
+        'fastnlb.yaml:17:5: listeners[1]: missing key "server_group": the name of a server group '
+        "[MissingParam.ServerGroupId]",
         "fastnlb.yaml:21:7: user: dropping to another user (user) is not available in this version of fastnlb (0.1): "
         "start fastnlb as that user",
     ]
@@ -220,7 +225,7 @@ def test_a_taken_socket_says_by_whom_and_on_which_line(folder: Path) -> None:
     text = GOOD + "  - {name: b, protocol: TCP, address: 10.0.0.1, port: 443, server_group: web}\n"
     assert refusals(put(folder, text)) == [
         'fastnlb.yaml:16:55: listeners[1].port: 10.0.0.1:443 is taken by the listener "https" (line 13), '
-        "which listens on 0.0.0.0:443"
+        "which listens on 0.0.0.0:443 [Conflict.Port]"
     ]
 
 

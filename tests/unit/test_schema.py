@@ -107,7 +107,8 @@ def test_ranges(where: Where, lowest: int, highest: int) -> None:
 
 def test_a_range_is_said_with_its_unit() -> None:
     (problem,) = judge(with_value((*LISTENER, "idle_timeout"), 1000))
-    assert problem == "listeners[0].idle_timeout: 1000 is out of range: idle_timeout takes 1 to 900 seconds"
+    said = "listeners[0].idle_timeout: 1000 is out of range: idle_timeout takes 1 to 900 seconds"
+    assert problem == f"{said} [IllegalParam.IdleTimeout]"
 
 
 @pytest.mark.parametrize("value", ["60", 60.0, True, None, [60], {}])
@@ -389,13 +390,48 @@ def test_one_mistake_does_not_hide_another_nor_make_a_third() -> None:
     assert paths == ["listeners[1].idle_timeout", "listeners[1].server_group", "server_groups[0].scheduler"]
 
 
+@pytest.mark.parametrize(
+    ("listener", "group", "said"),
+    [
+        ({}, {"preserve_client_ip": True}, "IllegalParam.PreserveClientIpSwitch"),
+        ({}, {"protocol": "UDP"}, "Mismatch.Protocol"),
+        ({}, {"protocol": "TCP_UDP"}, "Mismatch.Protocol"),
+        ({"protocol": "TCP"}, {"protocol": "UDP"}, "Mismatch.Protocol"),
+        ({"protocol": "UDP"}, {"protocol": "TCP"}, "Mismatch.Protocol"),
+        (
+            {"port": REMOVED, "port_range": [1, 9]},
+            {},
+            "IllegalParam.AnyPortListenerConflictWithNonAnyPortServerGroup",
+        ),
+        ({}, {"any_port": True}, "IllegalParam.NonAnyPortListenerConflictWithAnyPortServerGroup"),
+    ],
+)
+def test_a_listener_and_a_group_that_do_not_go_together_have_the_name_of_the_reference(
+    listener: dict[str, object], group: dict[str, object], said: str
+) -> None:
+    data = copy.deepcopy(GOOD)
+    for block, changes in ((data["listeners"][0], listener), (data["server_groups"][0], group)):
+        block.update(changes)
+        for key in [key for key, value in block.items() if value is REMOVED]:
+            del block[key]
+    (problem,) = (each for each in judge(data) if each.startswith("listeners[0].server_group: "))
+    assert problem.endswith(f" [{said}]")
+
+
+def test_a_tcp_listener_takes_the_tcp_side_of_a_group_for_both() -> None:
+    data = copy.deepcopy(GOOD)
+    data["listeners"] = [{"name": "a", "protocol": "TCP", "port": 80, "server_group": "web"}]
+    data["server_groups"][0]["protocol"] = "TCP_UDP"
+    assert judge(data) == []
+
+
 NOT_AVAILABLE: list[tuple[Where, object]] = [
     (("user",), "nobody"),
     (("admin", "socket"), "other.sock"),
     (("admin", "listen"), "127.0.0.1:9901"),
     (("admin", "tokens_file"), "tokens"),
     (("logging", "access_log"), "stdout"),
-    ((*GROUP, "protocol"), "TCP_UDP"),
+    ((*GROUP, "protocol"), "UDP"),
     ((*GROUP, "any_port"), True),
     ((*GROUP, "preserve_client_ip"), True),
     ((*PROBE, "proxy_protocol"), True),

@@ -125,7 +125,8 @@ def test_a_plain_listener_may_write_the_defaults_out(path: Path) -> None:
         ),
         (
             ["ca_certificate: stuff"],
-            'f:17:21: listeners[0].ca_certificate: there is no CA certificate "stuff"; did you mean "staff"?',
+            'f:17:21: listeners[0].ca_certificate: there is no CA certificate "stuff"; did you mean "staff"? '
+            "[ResourceNotFound.CaCertificate]",
         ),
         (
             ["alpn_strict: true"],
@@ -144,16 +145,18 @@ def test_a_plain_listener_may_write_the_defaults_out(path: Path) -> None:
         (["strict_sni: 1"], "f:17:17: listeners[0].strict_sni: strict_sni takes true or false, not 1"),
         (
             ["additional_certificates: [old, wwww]"],
-            'f:17:36: listeners[0].additional_certificates[1]: there is no certificate "wwww"; did you mean "www"?',
+            'f:17:36: listeners[0].additional_certificates[1]: there is no certificate "wwww"; did you mean "www"? '
+            "[ResourceNotFound.Certificate]",
         ),
         (
             ["additional_certificates: [old, www]"],
             'f:17:36: listeners[0].additional_certificates[1]: "www" is the listener\'s certificate already: remove '
-            "it here",
+            "it here [ResourceAlreadyAssociated.Certificate]",
         ),
         (
             ["additional_certificates: [old, ed, old]"],
-            'f:17:40: listeners[0].additional_certificates[2]: "old" is in the list already (line 17): name it once',
+            'f:17:40: listeners[0].additional_certificates[2]: "old" is in the list already (line 17): name it once '
+            "[ResourceAlreadyAssociated.Certificate]",
         ),
     ],
 )
