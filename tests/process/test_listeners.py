@@ -110,8 +110,7 @@ def test_a_tls_client_over_the_limit_is_reset_before_any_handshake(site: Site) -
     site.start()
     with tls_client(port):
         # Not a client of Python's ssl: it takes a connection that is reset already for one that was never made.
-        refused = TlsClient(("127.0.0.1", port))
-        with closing(refused), pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), closing(TlsClient(("127.0.0.1", port))) as refused:
             refused.handshake()
         # A client is done before the server has read its last message, and counted.
         wait_for(lambda: total(site, "handshakes") == 1, "the first client to be counted")

@@ -57,7 +57,11 @@ class TlsClient:
         if segment:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.socket.settimeout(20)
-        self.socket.connect(address[:2])
+        try:
+            self.socket.connect(address[:2])
+        except OSError:
+            self.socket.close()  # it may have been reset already
+            raise
         self.tls = SSL.Connection(self.context, None)
         self.tls.set_connect_state()
         if name is not None:
