@@ -4,10 +4,11 @@ A frame is one packet: a JSON header, and descriptors beside it (SCM_RIGHTS).  P
 and their order, so there is no parser here, only checks.
 
     from    kind      fields               descriptors, and what it says
-    master  sockets   generation, names    the listening socket of each name, same order; adds to those of that
-                                           generation.  A name the worker already has: replaces it at commit
+    master  sockets   generation, ports    listening sockets: `ports` has a list of ports for each listener by name,
+                                           and the descriptors are in that order; adds to those of that generation.
+                                           A port of a listener that the worker already has: replaces it at commit
     master  prepare   generation           one memfd: the Offer.  Answer `prepared` or `refused`
-    master  commit    generation           serve it; close the sockets of listeners it no longer has; answer `applied`
+    master  commit    generation           serve it; close the sockets it no longer has; answer `applied`
     master  rollback  generation           forget it, and close the sockets that came with it
     master  drain     seconds              accept nothing more, finish within that time, `drained`, exit 0
     master  stop                           exit 0 at once
@@ -62,13 +63,13 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "generation": int,
     "serial": int,
     "accepted": bool,
-    "names": list,
+    "ports": dict,
     "seconds": (int, float),
     "level": str,
     "message": str,
 }
 _FRAMES: dict[str, tuple[set[str], int]] = {
-    "sockets": ({"generation", "names"}, MAX_FDS),
+    "sockets": ({"generation", "ports"}, MAX_FDS),
     "prepare": ({"generation"}, 1),
     "commit": ({"generation"}, 0),
     "rollback": ({"generation"}, 0),
@@ -285,8 +286,13 @@ def _fault(kind: Any, fields: dict[str, Any], fd_count: int) -> str | None:
         # To Python a bool is a number as well.
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool) != (_TYPES[name] is bool):
             return f"the field {name} is a {type(value).__name__}"
-    expected = len(fields["names"]) if kind == "sockets" else max_fds
+    expected = sum(map(_length, fields["ports"].values())) if kind == "sockets" else max_fds
     return None if fd_count == expected <= max_fds else f"comes with {fd_count} descriptors"
+
+
+def _length(ports: Any) -> int:
+    """Of what is no list of ports: so that no number of descriptors fits."""
+    return len(ports) if isinstance(ports, list) and all(isinstance(port, int) for port in ports) else -MAX_FDS
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:

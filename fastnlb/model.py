@@ -72,7 +72,10 @@ class SecurityPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One backend: a literal IPv4 or IPv6 address and a port 1..65535; weight 0..100, 0 = no new connections."""
+    """One backend: a literal IPv4 or IPv6 address and a port 1..65535; weight 0..100, 0 = no new connections.
+
+    `port` 0, in groups with `any_port` only: the port that the client came to.
+    """
 
     address: str
     port: int
@@ -106,7 +109,8 @@ class ServerGroup:
     how they are checked.
 
     `connection_drain_timeout`: how long the connections of a server that takes no new ones go on; None = for ever.
-    `health_check` None: nobody checks.
+    `health_check` None: nobody checks.  `any_port`: for listeners on a range of ports; a client that came to port N
+    is connected to port N of its server.
     """
 
     name: str
@@ -114,6 +118,7 @@ class ServerGroup:
     scheduler: str = "wrr"
     connection_drain_timeout: int | None = None
     health_check: HealthCheck | None = None
+    any_port: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,7 @@ class ProxyProtocol:
 class Listener:
     """One address and port to accept on, and what becomes of a connection accepted there.
 
+    `last_port`: the last one of a range of ports that begins with `port`; 0 = there is only the one.
     `ca_certificate` names a CaCertificate and switches client authentication on; `client_certificate` says whether a
     client may do without one.  `cps` and `max_connections` are limits over all workers, and `mss` bytes; 0 = none.
     `trusted`: networks whose members begin with a PROXY protocol header.
@@ -160,6 +166,11 @@ class Listener:
     trusted: tuple[str, ...] = ()
     enabled: bool = True
     tags: tuple[tuple[str, str], ...] = ()
+    last_port: int = 0
+
+    @property
+    def ports(self) -> range:
+        return range(self.port, max(self.port, self.last_port) + 1)
 
     @property
     def terminates_tls(self) -> bool:
@@ -195,6 +206,10 @@ ServerKey = tuple[str, str, int]
 """A server of a group: (group, address, port)."""
 
 
+SocketKey = tuple[str, int]
+"""A listening socket of a worker: (listener, port)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """Where servers and listeners stand on the shared board; -1 when it is full."""
@@ -205,11 +220,18 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a worker is asked to serve: a Snapshot, the front of each of its TLS listeners by name, and the cells."""
+    """What a worker is asked to serve: a Snapshot, the front of each of its TLS listeners by name, and the cells.
+
+    `ports`: on which ports a listener has sockets, where that is not its `port` alone.  See master/sockets.py.
+    """
 
     snapshot: Snapshot
     fronts: dict[str, Front] = field(default_factory=dict)
     cells: Cells = Cells()
+    ports: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def socket_keys(self, listener: Listener) -> list[SocketKey]:
+        return [(listener.name, port) for port in self.ports.get(listener.name, (listener.port,))]
 
 
 @dataclass(frozen=True, slots=True)

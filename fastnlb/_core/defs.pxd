@@ -143,6 +143,7 @@ cdef struct Server:
     ServerCell* cell       # borrowed from the board; NULL when it is full
     uint32_t weight
     uint8_t over           # Over
+    uint8_t any_port       # connected to on the port that the client came to; `address` has 0
     uint64_t since_ms      # when it was first seen to take no new connections; 0 = it takes them
     Server* heir           # borrowed: in a retired table, the same server of the current one; NULL = removed
     sockaddr_storage address

@@ -1,5 +1,6 @@
 # Starting the TCP connection to the server that pick.pyx chooses, and to another one when it fails.
 #
+# A server without a port is connected to on the port that the client came to.
 # Each server is tried at most once for a connection; nothing has been sent to any of them by then.  Failures in a row
 # are counted on the server's cell, for the health checks to see.
 

@@ -5,13 +5,14 @@ from .account cimport account_leave_server, account_server
 from .board cimport atomic_add32, atomic_load32, atomic_store32
 from .counters cimport N_CONNECTS, N_CONNECTS_FAILED
 from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Server, Step
+from .endpoint cimport Endpoint, endpoint_local
 from .half cimport half_adopt, half_close
 from .pick cimport pick_server
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
-from .sys cimport (EADDRNOTAVAIL, EINPROGRESS, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SOCK_CLOEXEC, SOCK_NONBLOCK,
-                   SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, connect, errno, getsockopt,
-                   setsockopt, sockaddr, socket, socklen_t)
+from .sys cimport (AF_INET, EADDRNOTAVAIL, EINPROGRESS, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SOCK_CLOEXEC,
+                   SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, connect, errno,
+                   getsockopt, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, socket, socklen_t)
 
 cdef enum:
     KEEPALIVE_IDLE = 60        # seconds: a server that is gone shows long before the longest idle timeout
@@ -35,7 +36,7 @@ cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
 
 
 cdef void _set_options(int fd) noexcept nogil:
-    """As master/sockets.py has them for the other side; only the system's number of probes is left."""
+    """As master/listen.py has them for the other side; only the system's number of probes is left."""
     cdef int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
@@ -44,6 +45,8 @@ cdef void _set_options(int fd) noexcept nogil:
 
 
 cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
+    cdef const sockaddr_storage* to = &server.address
+    cdef sockaddr_storage address
     cdef int fd = socket(server.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if fd < 0:
         return False
@@ -53,12 +56,32 @@ cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
     c.server_half.writable = 0
     c.server_half.exhaust = 0
     _set_options(fd)
-    if connect(fd, <sockaddr*> &server.address, server.length) != 0 and errno != EINPROGRESS:
+    if server.any_port:
+        if not _on_clients_port(c, server, &address):
+            return False
+        to = &address
+    if connect(fd, <sockaddr*> to, server.length) != 0 and errno != EINPROGRESS:
         # That this machine is out of ports is not the server's failure.
         if errno != EADDRNOTAVAIL:
             _blame(server)
         return False
     return poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, True, c.generation, c.slot))
+
+
+cdef bint _on_clients_port(const Conn* c, const Server* server, sockaddr_storage* address) noexcept nogil:
+    """The server's address with the port that the client's connection came to.
+
+    That is what the socket says, also when a PROXY header said otherwise: the range is of ports of this machine.
+    """
+    cdef Endpoint here
+    if not endpoint_local(&here, c.client.fd):
+        return False
+    address[0] = server.address
+    if server.family == AF_INET:
+        (<sockaddr_in*> address).sin_port = here.port
+    else:
+        (<sockaddr_in6*> address).sin6_port = here.port
+    return True
 
 
 cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil:

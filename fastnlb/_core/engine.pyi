@@ -1,4 +1,5 @@
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from fastnlb._core.defs import Notice, StopReason
 
@@ -31,9 +32,9 @@ class Engine:
     def prepare(
         self,
         generation: int,
-        listeners: list[tuple[str, ListenerFields]],
+        listeners: Sequence[tuple[Iterable[Any], ListenerFields]],
         groups: list[GroupFields],
-        sockets: dict[str, int],
+        sockets: Mapping[Any, int],
     ) -> None: ...
     def rollback(self) -> None: ...
     def commit(self) -> None: ...

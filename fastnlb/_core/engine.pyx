@@ -45,9 +45,9 @@ cdef class Engine:
     cdef uint64_t* own_counters    # owned
     cdef char* own_board           # owned
     cdef Table* prepared           # owned until committed or rolled back
-    cdef dict prepared_sockets     # listener name -> descriptor, owned likewise
-    cdef list prepared_names
-    cdef dict acceptor_of          # listener name -> index into k.acceptors
+    cdef dict prepared_sockets     # socket key -> descriptor, owned likewise
+    cdef dict prepared_keys        # socket key -> index of its listener
+    cdef dict acceptor_of          # socket key -> index into k.acceptors
     cdef bint has_tls
 
     def __cinit__(self, tls, *, size_t counters=0, tuple board=None, uint32_t descriptor_limit=1024):
@@ -137,21 +137,24 @@ cdef class Engine:
     def prepare(self, generation, listeners, groups, sockets):
         """Compile a configuration beside the one being served.
 
-        listeners: list of (name, fields) with fields as table_build takes them; groups: likewise; sockets: a dict
-        of listener name -> listening descriptor for each listener this engine does not accept on yet.  On success
-        the engine owns those descriptors.  Raises ValueError and changes nothing when something is missing.
+        listeners: list of (keys, fields) with a key for each of its sockets, whatever stands for one, and fields as
+        table_build takes them; groups: likewise; sockets: a dict of key -> listening descriptor for each socket this
+        engine does not accept on yet, or in place of the one it has.  On success the engine owns those descriptors.
+        Raises ValueError and changes nothing when something is missing.
         """
         if self.prepared != NULL:
             raise ValueError("a configuration is prepared already")
-        names = [name for name, _ in listeners]
-        for name, fields in listeners:
-            if name not in sockets and name not in self.acceptor_of:
-                raise ValueError(f"listener {name} has no socket")
+        keys = {}
+        for index, (own, fields) in enumerate(listeners):
+            keys.update(dict.fromkeys(own, index))
             if fields[1] is not None and not self.has_tls:
-                raise ValueError(f"listener {name} needs TLS and this engine has none")
+                raise ValueError("a listener needs TLS and this engine has none")
+        for key in keys:
+            if key not in sockets and key not in self.acceptor_of:
+                raise ValueError(f"{key} has no socket")
         self.prepared = table_build(&self.k, generation, [fields for _, fields in listeners],
                                     list(groups))
-        self.prepared_names = names
+        self.prepared_keys = keys
         self.prepared_sockets = dict(sockets)
 
     def rollback(self):
@@ -165,40 +168,40 @@ cdef class Engine:
     def commit(self):
         """Serve the prepared configuration.  Connections keep the one they were accepted under.
 
-        Listeners that are gone serve what waits in their queue first.  Raises OSError when a new socket cannot be
+        Sockets that are gone serve what waits in their queue first.  Raises OSError when a new socket cannot be
         watched (the kernel is out of memory); everything else is in force then.
         """
         cdef Table* old = self.k.table
         if self.prepared == NULL:
             raise ValueError("no configuration is prepared")
         loop_tell_time(&self.k)
-        for name in [name for name in self.acceptor_of if name not in self.prepared_names]:
-            acceptor_stop(&self.k, &self.k.acceptors[<uint32_t> self.acceptor_of.pop(name)])
+        for key in [key for key in self.acceptor_of if key not in self.prepared_keys]:
+            acceptor_stop(&self.k, &self.k.acceptors[<uint32_t> self.acceptor_of.pop(key)])
         self.k.table = self.prepared
         self.prepared = NULL
         table_retire(&self.k, old)
         drain_follow(&self.k)
         sockets, self.prepared_sockets = self.prepared_sockets, {}
         failure = None
-        for index, name in enumerate(self.prepared_names):
-            failure = self._accept_for(name, index, sockets.pop(name, -1)) or failure
+        for key, index in self.prepared_keys.items():
+            failure = self._accept_for(key, index, sockets.pop(key, -1)) or failure
         for descriptor in sockets.values():
             close(<int> descriptor)
         if failure is not None:
             raise failure
 
-    cdef _accept_for(self, name, uint32_t listener, int descriptor):
+    cdef _accept_for(self, key, uint32_t listener, int descriptor):
         cdef uint32_t at
-        if name in self.acceptor_of:
-            at = self.acceptor_of[name]
+        if key in self.acceptor_of:
+            at = self.acceptor_of[key]
             self.k.acceptors[at].listener = listener
             if descriptor < 0:
                 return None
-            # The same name on another address: the old socket's queue is served before it goes.
+            # The same key on another address: the old socket's queue is served before it goes.
             acceptor_stop(&self.k, &self.k.acceptors[at])
         else:
             at = self._free_acceptor()
-            self.acceptor_of[name] = at
+            self.acceptor_of[key] = at
         self.k.acceptors[at].fd = descriptor
         self.k.acceptors[at].listener = listener
         if not acceptor_start(&self.k, &self.k.acceptors[at]):

@@ -17,8 +17,8 @@ from .tlslistener cimport tls_listener_build, tls_listener_free
 cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
     """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell, cps,
     max connections, None or what proxy_listener_build takes), the two limits 0 for none; groups: (Scheduler, servers,
-    order, drain ms or -1) with servers a list of (address, port, weight, cell), those of weight 0 last, and order
-    what the scheduler goes by: a list of indexes in the order to pick, or for the two by hash what bucket_table made.
+    order, drain ms or -1) with servers a list of (address, port or 0 for the client's, weight, cell), those of
+    weight 0 last, and order what the scheduler goes by: a list of indexes in the order to pick, or for the two by hash what bucket_table made.
     Cells are numbers on the board, -1 for none.
 
     Raises ValueError for an address that is no IP literal or a number out of range, MemoryError.
@@ -66,6 +66,7 @@ cdef int _add_server(const Board* board, Group* group, tuple fields) except -1:
     if server.weight and group.weighted < group.server_count:
         raise ValueError("servers of weight 0 come last")
     _address(server, address, port)
+    server.any_port = port == 0 and (server.family == AF_INET or server.family == AF_INET6)
     if cell >= 0:
         server.cell = board_server(board, _cell(cell, BOARD_SERVER_CELLS))
     elif group.scheduler == SCHEDULER_LEAST:

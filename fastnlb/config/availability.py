@@ -37,10 +37,6 @@ def _other_than(*accepted: object) -> Callable[[object], bool]:
     return lambda value: value not in accepted
 
 
-def _listener(key: str, what: str, default: object = None) -> Row:
-    return Row(("listeners", _EACH, key), what, _other_than(default))
-
-
 def _group(key: str, what: str, default: object) -> Row:
     return Row(("server_groups", _EACH, key), what, _other_than(default))
 
@@ -65,7 +61,6 @@ TABLE: tuple[Row, ...] = (
         _other_than("TCP", "TCP_UDP"),
         "set it to TCP",
     ),
-    _group("any_port", "forwarding of port ranges (any_port)", False),
     _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
     Row(
         ("server_groups", _EACH, "health_check", "proxy_protocol"),
@@ -87,7 +82,6 @@ TABLE: tuple[Row, ...] = (
         "write a literal IPv4 or IPv6 address",
     ),
     Row(("listeners", _EACH, "protocol"), "the protocol UDP", _other_than("TCPSSL", "TCP"), "use TCPSSL or TCP"),
-    Row(("listeners", _EACH, "port_range"), "a range of ports (port_range)", _other_than(None), "use port"),
 )
 
 

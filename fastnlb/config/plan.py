@@ -23,7 +23,7 @@ from fastnlb.model import (
     Snapshot,
 )
 
-SocketKey = tuple[str, str, int]
+SocketKey = tuple[str, str, int, int]
 
 
 class _Named(Protocol):
@@ -68,8 +68,8 @@ class KindPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """From one Snapshot to the next.  Socket keys are (listener name, address, port): a listener that moves is in
-    both sets, one that keeps its key in neither, and a disabled one has no socket.
+    """From one Snapshot to the next.  Socket keys are (listener name, address, port, last port): a listener that
+    moves is in both sets, one that keeps its key in neither, and a disabled one has no socket.
     """
 
     certificates: KindPlan
@@ -109,7 +109,7 @@ def plan(old: Snapshot, new: Snapshot) -> Plan:
 
 
 def _sockets(snapshot: Snapshot) -> frozenset[SocketKey]:
-    return frozenset((each.name, each.address, each.port) for each in snapshot.active_listeners())
+    return frozenset((each.name, each.address, each.port, each.last_port) for each in snapshot.active_listeners())
 
 
 def _kind(
@@ -151,7 +151,7 @@ def _name(thing: _Named) -> str:
 
 def _label_listener(listener: Listener) -> str:
     stopped = "" if listener.enabled else " (disabled)"
-    return f"{listener.name} {_endpoint(listener.address, listener.port)}{stopped}"
+    return f"{listener.name} {_endpoint(listener.address, listener.port, listener.last_port)}{stopped}"
 
 
 def _label_group(group: ServerGroup) -> str:
@@ -216,8 +216,11 @@ def _by_endpoint(servers: Sequence[Server]) -> dict[str, Server]:
     return {_endpoint(server.address, server.port): server for server in servers}
 
 
-def _endpoint(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+def _endpoint(address: str, port: int, last_port: int = 0) -> str:
+    if not port:  # a server that is connected to on the client's port
+        return address
+    ports = f"{port}-{last_port}" if last_port else str(port)
+    return f"[{address}]:{ports}" if ":" in address else f"{address}:{ports}"
 
 
 def _show(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What the blocks of fastnlb.yaml ask of one another: unique names, references that resolve, sockets that can bind.
+"""What the blocks of fastnlb.yaml ask of one another: unique names, references that resolve.
 
 The rules run on the blocks that could be read, also when others could not, so names are looked up in the plain
 data: a reference to a block with a mistake in it is no second mistake.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastnlb.config import error_names
 from fastnlb.config.errors import Report, Where, quote, suggest
 from fastnlb.config.schema import HealthCheckBlock, ListenerBlock, ServerBlock, ServerGroupBlock
+from fastnlb.config.schema_rules_sockets import check_sockets
 from fastnlb.config.schema_rules_tls import check_policy, check_tls
 from fastnlb.config.schema_types import is_unix_socket, literal_address
 from fastnlb.config.schema_validate import Parts, items
@@ -69,8 +70,7 @@ def check_rules(data: object, parts: Parts, report: Report) -> None:
         _check_port(listener, where, report)
         if listener.server_group in groups:
             _check_pairing(listener, groups[listener.server_group], where, report)
-    _check_sockets(parts.listeners, report)
-    _check_ranges(parts.listeners, report)
+    check_sockets(parts.listeners, report)
 
 
 def _list_names(known: list[str]) -> str:
@@ -96,12 +96,13 @@ def _unique_names(data: object, kind: str, report: Report) -> set[str]:
 
 def _check_group(group: ServerGroupBlock, where: Where, report: Report) -> None:
     _check_health_check(group.health_check, (*where, "health_check"), report)
+    _check_any_port(group, where, report)
     first: dict[tuple[str, int | None], Where] = {}
     for index, server in enumerate(group.servers):
         place = (*where, "servers", index)
         _check_server_port(server, group, place, report)
         address = literal_address(server.address)
-        key = (server.address.lower() if address is None else str(address), server.port)
+        key = (server.address.lower() if address is None else str(address), server.port or 0)
         if key in first:
             message = f"this server is in the group already{report.line_note(first[key])}"
             report.error(place, message, code=error_names.DUPLICATED_SERVER)
@@ -119,7 +120,19 @@ def _check_health_check(block: HealthCheckBlock, where: Where, report: Report) -
             )
 
 
+def _check_any_port(group: ServerGroupBlock, where: Where, report: Report) -> None:
+    """Its servers have no port of their own that could be probed."""
+    check, place = group.health_check, (*where, "health_check")
+    if not group.any_port or not check.enabled or check.connect_port or report.spoiled((*place, "connect_port")):
+        return
+    message = "servers of an any_port group are checked on one port: write connect_port: 8080, or enabled: false"
+    report.error(place, message, code=error_names.ANY_PORT_HEALTH_CHECK)
+
+
 def _check_server_port(server: ServerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:
+    if server.port and group.any_port:
+        message = "a server of an any_port group is connected to on the client's port: leave port out"
+        report.error((*where, "port"), message, code=error_names.SERVER_PORT)
     if server.port or group.any_port or is_unix_socket(server.address):
         return
     if server.port is None:
@@ -198,45 +211,3 @@ def _check_pairing(listener: ListenerBlock, group: ServerGroupBlock, where: Wher
     for wrong, message, code in refusals:
         if wrong:
             report.error((*where, "server_group"), message, code=code)
-
-
-def _check_sockets(listeners: dict[int, ListenerBlock], report: Report) -> None:
-    """One socket per address and port: the address of all interfaces collides with each single one on its port."""
-    taken: dict[tuple[int, int, bool], list[tuple[str, ListenerBlock, Where]]] = {}
-    for index, listener in listeners.items():
-        address, where = literal_address(listener.address), ("listeners", index, "port")
-        if address is None or listener.port is None:
-            continue
-        here = taken.setdefault((address.version, listener.port, listener.protocol == "UDP"), [])
-        everywhere = address.is_unspecified
-        for other, holder, place in here:
-            held = literal_address(other)
-            if other == str(address) or everywhere or (held is not None and held.is_unspecified):
-                message = _collision(listener, holder, report.line_note(place))
-                report.error(where, message, code=error_names.CONFLICT_PORT)
-                break
-        here.append((str(address), listener, where))
-
-
-def _collision(listener: ListenerBlock, holder: ListenerBlock, line_note: str) -> str:
-    wanted, held = socket_name(listener.address, listener.port), socket_name(holder.address, holder.port)
-    on = "" if held == wanted else f", which listens on {held}"
-    return f"{wanted} is taken by the listener {quote(holder.name)}{line_note}{on}"
-
-
-def socket_name(address: str, port: int | None) -> str:
-    """`0.0.0.0:443`, `[::]:443`."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def _check_ranges(listeners: dict[int, ListenerBlock], report: Report) -> None:
-    """One range of ports for the TCP family, as in the cloud."""
-    ranges = [
-        (("listeners", index, "port_range"), quote(listener.name))
-        for index, listener in listeners.items()
-        if listener.port_range is not None and listener.protocol in (TCPSSL, TCP)
-    ]
-    for where, _ in ranges[1:]:
-        first, name = ranges[0]
-        message = f"one listener may have a port_range, and {name}{report.line_note(first)} has it already"
-        report.error(where, message, code=error_names.DUPLICATED_LISTENER)

@@ -54,12 +54,13 @@ def settings(file: schema.FileBlock, base_dir: Path, workers_override: int | Non
 
 
 def _listener(block: schema.ListenerBlock) -> model.Listener:
-    assert block.port is not None, "a range of ports was refused"  # noqa: S101
+    first, last = (block.port or 0, 0) if block.port_range is None else block.port_range
     return model.Listener(
         name=block.name,
         protocol=block.protocol,
         address=_canonical(block.address),
-        port=block.port,
+        port=first,
+        last_port=last,
         server_group=block.server_group,
         certificate=block.certificate,
         additional_certificates=tuple(block.additional_certificates),
@@ -102,6 +103,7 @@ def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
         block.scheduler,
         health_check=_health_check(block.health_check),
         connection_drain_timeout=block.connection_drain_timeout,
+        any_port=block.any_port,
     )
 
 
@@ -124,8 +126,7 @@ def _health_check(block: schema.HealthCheckBlock) -> model.HealthCheck | None:
 
 
 def _server(block: schema.ServerBlock) -> model.Server:
-    assert block.port is not None, "a server without a port was refused"  # noqa: S101
-    return model.Server(_canonical(block.address), block.port, block.weight)
+    return model.Server(_canonical(block.address), block.port or 0, block.weight)
 
 
 def _canonical(address: str) -> str:

@@ -84,6 +84,8 @@ class _Target:
 
     def __str__(self) -> str:
         group, address, port = self.key
+        if not port:  # it is connected to on the client's port
+            return f"{address} of {group}"
         return f"{f'[{address}]' if ':' in address else address}:{port} of {group}"
 
 

@@ -29,7 +29,8 @@ from fastnlb.master import notify
 from fastnlb.master.cells import NO_BOARD, Board, CellBook
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
-from fastnlb.master.limits import raise_open_files
+from fastnlb.master.limits import open_files_needed, raise_open_files
+from fastnlb.master.listen import CannotListen
 from fastnlb.master.pidfile import PidFile, PidFileError
 from fastnlb.master.process import (
     WORKER,
@@ -42,7 +43,7 @@ from fastnlb.master.process import (
 )
 from fastnlb.master.rollout import Rollout
 from fastnlb.master.signals import SignalQueue
-from fastnlb.master.sockets import CannotListen, SocketTable
+from fastnlb.master.sockets import SocketTable
 from fastnlb.master.steward import LEVELS, Steward
 from fastnlb.model import Settings, Snapshot
 
@@ -52,8 +53,6 @@ EXIT_CANNOT_START = 3
 
 DRAIN_GRACE = 2.0
 STOP_GRACE = 1.0
-MASTER_FILES = 24  # open files of the master besides a channel and the sockets of each worker
-WORKER_FILES = 40  # of a worker besides its sockets, its first connection included
 START_ATTEMPTS = 5  # early deaths of one seat before the first `ready`; afterwards there is no limit
 
 log = logging.getLogger("fastnlb.master")
@@ -133,8 +132,9 @@ class Arbiter:
             protect_memory()  # and that of every child: both halves of it are inherited
         soft, hard = raise_open_files()
         log.debug("open files: %d of at most %d", soft, hard)
-        if soft < (needed := self._open_files_needed()):
-            what = f"{self._settings.workers} workers and {len(self._first_snapshot.active_listeners())} listeners"
+        listeners = len(self._first_snapshot.active_listeners())  # a range may need more, which is seen in time
+        if soft < (needed := open_files_needed(self._settings.workers, listeners)):
+            what = f"{self._settings.workers} workers and {listeners} listeners"
             limit = f"the limit of {soft} open files is too low for {what}"
             self._fail(EXIT_CANNOT_START, f"{limit}: it must be {needed} or more (ulimit -Hn, LimitNOFILE=)")
             return False
@@ -148,12 +148,6 @@ class Arbiter:
             self._fail(EXIT_CANNOT_START, str(error))
             return False
         return True
-
-    def _open_files_needed(self) -> int:
-        """The least with which the master can hold its sockets and a worker at least one connection."""
-        listeners = len(self._first_snapshot.active_listeners())
-        master = self._settings.workers * (listeners + 1) + MASTER_FILES
-        return max(master, listeners + WORKER_FILES)
 
     def _loop(self) -> None:
         while not self._ended():

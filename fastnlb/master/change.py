@@ -16,7 +16,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fastnlb.master.sockets import Rows
+from fastnlb.master.sockets import Staged
 from fastnlb.model import Snapshot
 
 
@@ -59,10 +59,10 @@ Action = SendCommit | SendRollback | Done | Failed
 class Change:
     """One change.  Every `on_` method returns what is to be done now, in order."""
 
-    def __init__(self, generation: int, snapshot: Snapshot, opened_rows: Rows, participants: Iterable[int]) -> None:
+    def __init__(self, generation: int, snapshot: Snapshot, staged: Staged, participants: Iterable[int]) -> None:
         self.generation = generation
         self.snapshot = snapshot
-        self.opened_rows = opened_rows
+        self.staged = staged
         self.phase = Phase.PREPARING
         self.participants = set(participants)
         self._awaited = set(self.participants)

@@ -22,6 +22,7 @@ from typing import NoReturn
 from fastnlb.channel import Channel, channel_pair
 from fastnlb.hardening import PR_SET_NAME, prctl
 from fastnlb.master.signals import restore_defaults
+from fastnlb.model import SocketKey
 
 WORKER_DONE = 0  # drained or stopped
 WORKER_REFUSED = 3  # cannot boot, and would not the next time either: fails a start
@@ -77,8 +78,10 @@ class Worker:
     serving_since: float | None = None
     generation: int = 0  # applied
     offered: int = 0  # sent with `prepare`, not yet applied or rolled back
-    holds: dict[str, socket.socket] = field(default_factory=dict)  # the master's copies of its listening sockets
-    staged: dict[str, socket.socket] = field(default_factory=dict)  # the same, once `offered` is committed
+    holds: dict[SocketKey, socket.socket] = field(
+        default_factory=dict
+    )  # the master's copies of its listening sockets
+    staged: dict[SocketKey, socket.socket] = field(default_factory=dict)  # the same, once `offered` is committed
     kill_at: float | None = None
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,9 +20,10 @@ from fastnlb.master.cells import CellBook
 from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommit, SendRollback
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
+from fastnlb.master.listen import CannotListen, try_options
 from fastnlb.master.process import State, Worker
-from fastnlb.master.sockets import CannotListen, Rows, SocketPlan, SocketTable, close_rows, plan_sockets, try_options
-from fastnlb.model import Cells, Front, Offer, Snapshot
+from fastnlb.master.sockets import SocketPlan, SocketTable, plan_sockets
+from fastnlb.model import Cells, Front, Offer, Snapshot, SocketKey
 
 SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
 
@@ -99,19 +101,20 @@ class Rollout:
         plan = plan_sockets(self.snapshot, snapshot)
         for listener in plan.tunes:
             try_options(listener)
-        opened = self._table.open_rows(plan.opens, self._seats)
+        staged = self._table.open_rows(plan.opens, self._seats)
         try:
             fronts = self._fronts.assign(snapshot)
             cells = self._cells.assign(snapshot)
             _check_limits(snapshot, cells)
-            payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells)))
+            ports = _ports_of_ranges(snapshot, self._table.next_row(0, staged, plan.closes))
+            payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells, ports)))
             self._next = _Offer(self._last_generation + 1, snapshot, fronts, cells, payload)
         except BaseException:
-            close_rows(opened)
+            staged.close()
             raise
         self._last_generation += 1
         self._sockets = plan
-        self._change = Change(self._last_generation, snapshot, opened, self._participants())
+        self._change = Change(self._last_generation, snapshot, staged, self._participants())
         for index in self._change.participants & self._fleet.workers.keys():
             self._offer_next(self._fleet.workers[index])
         self._perform(self._change.begin())
@@ -119,7 +122,7 @@ class Rollout:
     def close(self) -> None:
         """Closes the sockets and payloads of this object: at the end, and in a forked child."""
         if self._change is not None and self._change.phase is Phase.PREPARING:
-            close_rows(self._change.opened_rows)
+            self._change.staged.close()
         for offer in (self._current, self._next):
             if offer is not None:
                 os.close(offer.payload)
@@ -196,7 +199,7 @@ class Rollout:
         self._current, self._next = self._next, None
         self._fronts.adopt(self._current.snapshot, self._current.fronts)
         self._cells.adopt(self._current.cells)
-        self._table.adopt(self._change.opened_rows, self._sockets.closes)
+        self._table.adopt(self._change.staged, self._sockets.closes)
         for listener in self._sockets.tunes:
             self._table.tune(listener)
 
@@ -218,7 +221,7 @@ class Rollout:
 
     def _failed(self, message: str) -> None:
         assert self._change is not None and self._next is not None  # noqa: S101 - for the type checker
-        close_rows(self._change.opened_rows)
+        self._change.staged.close()
         os.close(self._next.payload)
         self._change = self._next = None
         self._on_failed(message)
@@ -241,16 +244,18 @@ class Rollout:
     def _offer_next(self, worker: Worker) -> None:
         if self._change is None or self._next is None:
             return
-        row = {name: sock for name, sock in self._table.row(worker.index).items() if name not in self._sockets.closes}
-        row |= _row_of(self._change.opened_rows, worker.index)
+        row = self._table.next_row(worker.index, self._change.staged, self._sockets.closes)
         self._offer(worker, self._next, row)
 
-    def _offer(self, worker: Worker, offer: _Offer, row: dict[str, socket.socket]) -> None:
-        lacking = [(name, sock) for name, sock in row.items() if worker.holds.get(name) is not sock]
+    def _offer(self, worker: Worker, offer: _Offer, row: dict[SocketKey, socket.socket]) -> None:
+        lacking = [(key, sock) for key, sock in row.items() if worker.holds.get(key) is not sock]
         for start in range(0, len(lacking), SOCKETS_PER_FRAME):
             batch = lacking[start : start + SOCKETS_PER_FRAME]
-            names, fds = [name for name, _ in batch], [sock.fileno() for _, sock in batch]
-            self._fleet.send(worker, "sockets", fds, generation=offer.generation, names=names)
+            ports: dict[str, list[int]] = defaultdict(list)
+            for (name, port), _ in batch:
+                ports[name].append(port)
+            fds = [sock.fileno() for _, sock in batch]
+            self._fleet.send(worker, "sockets", fds, generation=offer.generation, ports=ports)
         self._fleet.send(worker, "prepare", [offer.payload], generation=offer.generation)
         worker.offered, worker.staged = offer.generation, row
         if worker.state is State.BOOTING:
@@ -265,5 +270,9 @@ def _check_limits(snapshot: Snapshot, cells: Cells) -> None:
             raise CannotListen(listener.name, listener.address, listener.port, reason)
 
 
-def _row_of(rows: Rows, index: int) -> dict[str, socket.socket]:
-    return {name: sock for (name, each), sock in rows.items() if each == index}
+def _ports_of_ranges(snapshot: Snapshot, row: Iterable[SocketKey]) -> dict[str, tuple[int, ...]]:
+    ports: dict[str, list[int]] = {each.name: [] for each in snapshot.active_listeners() if each.last_port}
+    for name, port in row:
+        if name in ports:
+            ports[name].append(port)
+    return {name: tuple(each) for name, each in ports.items()}

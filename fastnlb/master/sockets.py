@@ -1,55 +1,40 @@
-"""The listening sockets: one per (listener name, worker index), all made and kept by the master.
+"""The listening sockets: one per (listener name, port, worker index), all made and kept by the master.
 
-The sockets of one listener form a SO_REUSEPORT group, over which the kernel spreads new connections.  A worker
-works on a duplicate of its socket; the connections queued on it outlive the worker because the master's copy
+The sockets of one listener and port form a SO_REUSEPORT group, over which the kernel spreads new connections.  A
+worker works on a duplicate of its socket; the connections queued on it outlive the worker because the master's copy
 stays open for as long as the listener is configured.  Closing the last copy resets what waits in the queue.
 
-`open_rows` stages, `adopt` makes it the truth (a commit), `close_rows` drops it (a rollback), `close_retired`
+A range of ports has one group, to which the kernel is told to steer all of it (`steer`).  Where that cannot be had
+there is a group for each port.  A range that changes keeps the groups on ports that it still has.
+
+`open_rows` stages, `adopt` makes it the truth (a commit), `Staged.close` drops it (a rollback), `close_retired`
 closes what the adopted state no longer has, once no worker uses it.  Opening is all or nothing.
 """
 
 from __future__ import annotations
 
-import errno
+import logging
 import os
 import socket
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from fastnlb.model import Listener, Snapshot
+from fastnlb.master.limits import open_files, open_files_needed
+from fastnlb.master.listen import CannotListen, is_at, listen, overlap, probe, refusal, set_mss, sole_opener
+from fastnlb.master.steer import LACKING, Steering, suspects
+from fastnlb.model import Listener, Snapshot, SocketKey
 
-BACKLOG = 4096
-KEEPALIVE_IDLE = 60
-"""Seconds: a client that is gone without a word shows long before the longest idle timeout.  As in _core/dial.pyx."""
-KEEPALIVE_INTERVAL = 15
-LOCK_PATIENCE = 1.0  # seconds another fastnlb may take to open the same port
-
-Key = tuple[str, int]
+Key = tuple[str, int, int]  # listener, port, worker
 Rows = dict[Key, socket.socket]
 
-_REASONS = {
-    errno.EADDRINUSE: "address already in use",
-    errno.EACCES: "permission denied (ports below 1024 need root or CAP_NET_BIND_SERVICE)",
-    errno.EADDRNOTAVAIL: "this address is not on this machine",
-    errno.EAFNOSUPPORT: "this machine has no IPv6",
-}
-
-
-class CannotListen(Exception):  # noqa: N818 - reads as what it says
-    """A listener's address cannot be had; nothing was opened."""
-
-    def __init__(self, listener: str, address: str, port: int, reason: str) -> None:
-        super().__init__(f"listener {listener}: cannot listen on {_endpoint(address, port)}: {reason}")
-        self.listener, self.address, self.port, self.reason = listener, address, port, reason
+log = logging.getLogger("fastnlb.master")
 
 
 @dataclass(frozen=True, slots=True)
 class SocketPlan:
-    """What a change means for the sockets.  A listener that moved to another address is opened and closed; `tunes`
-    are those that keep their sockets and need other options on them.
+    """What a change means for the sockets.  A listener that moved to another address or other ports is opened and
+    closed; `tunes` are those that keep sockets and need other options on them.
     """
 
     opens: tuple[Listener, ...]
@@ -59,13 +44,39 @@ class SocketPlan:
 
 def plan_sockets(old: Snapshot, new: Snapshot) -> SocketPlan:
     """The difference between the listeners that accept in `old` and in `new`."""
-    before = {listener.name: (listener.address, listener.port) for listener in old.active_listeners()}
-    after = {listener.name: (listener.address, listener.port) for listener in new.active_listeners()}
-    opens = tuple(each for each in new.active_listeners() if before.get(each.name) != after[each.name])
-    closes = tuple(name for name, endpoint in before.items() if after.get(name) != endpoint)
-    mss = {listener.name: listener.mss for listener in old.active_listeners()}
-    tunes = tuple(each for each in new.active_listeners() if each not in opens and mss[each.name] != each.mss)
+    before = {listener.name: listener for listener in old.active_listeners()}
+    after = {listener.name: listener for listener in new.active_listeners()}
+    places = {name: _place(listener) for name, listener in before.items()}
+    opens = tuple(each for each in after.values() if places.get(each.name) != _place(each))
+    closes = tuple(name for name, place in places.items() if name not in after or _place(after[name]) != place)
+    tunes = tuple(each for each in after.values() if each.name in before and _other_options(before[each.name], each))
     return SocketPlan(opens, closes, tunes)
+
+
+def _place(listener: Listener) -> tuple[str, int, int]:
+    return listener.address, listener.port, listener.last_port
+
+
+def _other_options(old: Listener, new: Listener) -> bool:
+    """Whether sockets stay, and with an option that changes."""
+    stay = old.address == new.address and old.ports[0] <= new.ports[-1] and new.ports[0] <= old.ports[-1]
+    return stay and old.mss != new.mss
+
+
+@dataclass(slots=True)
+class Staged:
+    """All sockets of listeners that are opened, of which `fresh` were not there before; and what steers to them."""
+
+    rows: Rows = field(default_factory=dict)
+    fresh: list[socket.socket] = field(default_factory=list)
+    steering: dict[str, Steering] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """The rollback of `open_rows`."""
+        for steering in self.steering.values():
+            steering.close()
+        for sock in self.fresh:
+            sock.close()
 
 
 class SocketTable:
@@ -74,39 +85,51 @@ class SocketTable:
     def __init__(self) -> None:
         self._rows: Rows = {}
         self._retired: list[socket.socket] = []
+        self._steering: dict[str, Steering] = {}
 
-    def open_rows(self, listeners: Iterable[Listener], count: int) -> Rows:
+    def open_rows(self, listeners: Iterable[Listener], count: int) -> Staged:
         """Listening sockets for `count` workers on each listener; the caller's until `adopt`.  Or CannotListen."""
-        opened: Rows = {}
+        opening = _Opening(self._rows, [*self._rows.values(), *self._retired], count)
         try:
             for listener in listeners:
-                self._open_group(listener, count, opened)
+                opening.open(listener)
         except BaseException:
-            close_rows(opened)
+            opening.staged.close()
             raise
-        return opened
+        return opening.staged
 
-    def row(self, index: int) -> dict[str, socket.socket]:
-        """What worker `index` serves, by listener name."""
-        return {name: sock for (name, each), sock in self._rows.items() if each == index}
+    def row(self, index: int) -> dict[SocketKey, socket.socket]:
+        """What worker `index` serves."""
+        return _row(self._rows, index)
 
-    def adopt(self, opened: Rows, closes: Iterable[str] = ()) -> None:
+    def next_row(self, index: int, staged: Staged, closes: Iterable[str]) -> dict[SocketKey, socket.socket]:
+        """What worker `index` will serve once this is adopted."""
+        stay = {key: sock for key, sock in self.row(index).items() if key[0] not in closes}
+        return stay | _row(staged.rows, index)
+
+    def adopt(self, staged: Staged, closes: Iterable[str] = ()) -> None:
         """Takes in what `open_rows` made, and retires the sockets of `closes`: still open, but in no row."""
+        for steering in staged.steering.values():
+            _aim(steering)
+        stay = set(staged.rows.values())
         for name in closes:
-            self._retired += self._pop(name)
-        self._rows.update(opened)
+            self._stop_steering(name)
+            self._retired += [sock for sock in self._pop(name) if sock not in stay]
+        self._rows.update(staged.rows)
+        self._steering.update(staged.steering)
 
     def tune(self, listener: Listener) -> None:
         """Gives the sockets of a listener its options, for connections to come; raises nothing after `try_options`.
 
         The workers' copies are the same open sockets.
         """
-        for (name, _), sock in self._rows.items():
-            if name == listener.name:
-                _set_mss(sock, listener)
+        for key, sock in self._rows.items():
+            if key[0] == listener.name:
+                set_mss(sock, listener)
 
     def close(self, name: str) -> None:
         """Closes every socket of one listener."""
+        self._stop_steering(name)
         for sock in self._pop(name):
             sock.close()
 
@@ -117,141 +140,116 @@ class SocketTable:
 
     def close_all(self) -> None:
         """Closes everything."""
+        for name in list(self._steering):
+            self._stop_steering(name)
         self.close_retired()
-        close_rows(self._rows)
+        for sock in self._rows.values():
+            sock.close()
         self._rows.clear()
+
+    def _stop_steering(self, name: str) -> None:
+        steering = self._steering.pop(name, None)
+        if steering is not None:
+            steering.close()
 
     def _pop(self, name: str) -> list[socket.socket]:
         return [self._rows.pop(key) for key in [key for key in self._rows if key[0] == name]]
 
-    def _open_group(self, listener: Listener, count: int, opened: Rows) -> None:
+
+class _Opening:
+    """One call of `open_rows`.  `rows` and `held` are what this process has already."""
+
+    def __init__(self, rows: Rows, held: Iterable[socket.socket], count: int) -> None:
+        self.staged = Staged()
+        self._rows = rows
+        self._count = count
+        self._held: dict[int, list[socket.socket]] = defaultdict(list)
+        for sock in held:
+            self._held[sock.getsockname()[1]].append(sock)
+
+    def open(self, listener: Listener) -> None:
+        if not listener.last_port:
+            self._open_port(listener, listener.port)
+        elif (obstacle := self._steer(listener)) is not None:
+            self._check_limit(listener, obstacle)
+            for port in listener.ports:
+                self._open_port(listener, port)
+            sockets = self._count * len(listener.ports)
+            why = f"the kernel cannot be told to steer its ports to one for each worker: {obstacle}"
+            log.warning("listener %s: %d sockets, one for each port and worker: %s", listener.name, sockets, why)
+
+    def _steer(self, listener: Listener) -> str | None:
+        """Why it cannot be done, or None when it is."""
+        self._look_around(listener)
+        port = self._anchor(listener)
+        self._open_port(listener, port)
+        sock = self.staged.rows[listener.name, port, 0]
         try:
-            with _sole_opener(listener.port):
-                if not self._ours(listener, opened):
-                    _probe(listener)
-                for index in range(count):
-                    opened[listener.name, index] = _listen(listener)
+            steering = Steering(listener.address, listener.port, listener.last_port, sock)
         except OSError as error:
-            reason = _REASONS.get(error.errno or 0) or str(error.strerror or error).lower()
-            raise CannotListen(listener.name, listener.address, listener.port, reason) from error
+            return LACKING.get(error.errno or 0) or str(error.strerror or error).lower()
+        self.staged.steering[listener.name] = steering
+        return None
 
-    def _ours(self, listener: Listener, opened: Rows) -> bool:
+    def _anchor(self, listener: Listener) -> int:
+        """The port of a range that its sockets are bound to: the one of old, or the first that is not ours yet."""
+        kept = [port for port in listener.ports if self._keeps(listener, port)]
+        free = (port for port in listener.ports if not self._ours(listener, port))
+        return kept[0] if kept else next(free, listener.port)
+
+    def _look_around(self, listener: Listener) -> None:
+        """Steering goes over the heads of other programs that listen on a port of the range: CannotListen instead.
+
+        Whether the address is another one, so that it does not matter, is for the kernel to say.
+        """
+        ours = {os.fstat(sock.fileno()).st_ino for socks in self._held.values() for sock in socks}
+        for port in suspects(listener.ports, ours):
+            if not self._ours(listener, port):
+                with refusal(listener, port):
+                    probe(listener, port)
+
+    def _check_limit(self, listener: Listener, obstacle: str) -> None:
+        others = sum(len(socks) for port, socks in self._held.items() if port not in listener.ports) // self._count
+        needed = open_files_needed(self._count, others + len(listener.ports))
+        if open_files() < needed:
+            limit = f"the limit of {open_files()} open files is too low for a socket for each port and worker"
+            way = f"it must be {needed} or more (ulimit -Hn, LimitNOFILE=)"
+            reason = f"{limit}: {way}; one for all ports cannot be had: {obstacle}"
+            raise CannotListen(listener.name, listener.address, listener.port, reason, listener.last_port)
+
+    def _open_port(self, listener: Listener, port: int) -> None:
+        keys = [(listener.name, port, index) for index in range(self._count)]
+        if self._keeps(listener, port):
+            self.staged.rows.update((key, self._rows[key]) for key in keys)
+            return
+        with refusal(listener, port), sole_opener(port):
+            if not self._ours(listener, port):
+                probe(listener, port)
+            for key in keys:
+                if key not in self.staged.rows:
+                    self._take(key, listen(listener, port))
+
+    def _take(self, key: Key, sock: socket.socket) -> None:
+        self.staged.rows[key] = sock
+        self.staged.fresh.append(sock)
+        self._held[key[1]].append(sock)
+
+    def _keeps(self, listener: Listener, port: int) -> bool:
+        """Whether the listener of this name has sockets on this very address and port."""
+        held = [self._rows.get((listener.name, port, index)) for index in range(self._count)]
+        return all(sock is not None and is_at(sock, listener.address) for sock in held)
+
+    def _ours(self, listener: Listener, port: int) -> bool:
         """Whether a socket of this process already holds the address, so that a probe would only find ourselves."""
-        return any(_overlap(listener, sock) for sock in self._held(opened))
-
-    def _held(self, opened: Mapping[Key, socket.socket]) -> Iterator[socket.socket]:
-        yield from self._rows.values()
-        yield from self._retired
-        yield from opened.values()
+        return any(overlap(listener, sock) for sock in self._held.get(port, ()))
 
 
-def try_options(listener: Listener) -> None:
-    """Raises CannotListen when the kernel does not take the options of this listener."""
+def _aim(steering: Steering) -> None:
     try:
-        with _socket(listener) as sock:
-            _set_mss(sock, listener)
-    except OSError as error:
-        reason = str(error.strerror or error).lower()
-        raise CannotListen(listener.name, listener.address, listener.port, reason) from error
+        steering.aim()
+    except OSError as error:  # only a kernel short of memory: it was tried before
+        log.error("a range of ports is not served: %s", error)
 
 
-def close_rows(rows: Rows) -> None:
-    """Closes staged sockets: the rollback of `open_rows`."""
-    for sock in rows.values():
-        sock.close()
-
-
-@contextmanager
-def _sole_opener(port: int) -> Iterator[None]:
-    """Between probe and listen no other fastnlb opens the port: both would find it free, and then share it.
-
-    An abstract socket name is per network namespace, as ports are, and goes with the process.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
-        deadline = time.monotonic() + LOCK_PATIENCE
-        while True:
-            try:
-                lock.bind(f"\0fastnlb-opens-port-{port}")
-                break
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-        yield
-
-
-def _probe(listener: Listener) -> None:
-    """Raises OSError when another program listens on the address.
-
-    With SO_REUSEPORT the bind would succeed beside another program of this user that has it set too, and the
-    two would silently share the connections.  Without it, a listening socket in the way is an error.
-    SO_REUSEADDR keeps connections that a predecessor left behind (TIME_WAIT, or still draining) out of it.
-    """
-    with _socket(listener) as sock:
-        sock.bind((listener.address, listener.port))
-
-
-def _listen(listener: Listener) -> socket.socket:
-    sock = _socket(listener)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Accepted sockets inherit them, which saves system calls per connection.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
-        if listener.mss:
-            _set_mss(sock, listener)
-        sock.bind((listener.address, listener.port))
-        sock.listen(_backlog())
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _set_mss(sock: socket.socket, listener: Listener) -> None:
-    """0 takes back what was set before."""
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, listener.mss)
-    except OSError as error:
-        raise OSError(error.errno, f"the kernel does not take an mss of {listener.mss}") from error
-
-
-def _socket(listener: Listener) -> socket.socket:
-    family = _family(listener.address)
-    sock = socket.socket(family, socket.SOCK_STREAM)  # Python sets CLOEXEC
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    return sock
-
-
-def _overlap(listener: Listener, sock: socket.socket) -> bool:
-    address, port = sock.getsockname()[:2]
-    if sock.family != _family(listener.address) or port != listener.port:
-        return False
-    wildcards = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
-    return address in wildcards or listener.address in wildcards or _packed(address) == _packed(listener.address)
-
-
-def _packed(address: str) -> bytes:
-    literal, _, _ = address.partition("%")
-    return socket.inet_pton(_family(literal), literal)
-
-
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def _endpoint(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def _backlog() -> int:
-    """Ours, or the kernel's limit where that is lower: it would cut silently."""
-    try:
-        return min(BACKLOG, int(Path("/proc/sys/net/core/somaxconn").read_text("ascii")))
-    except (OSError, ValueError):
-        return min(BACKLOG, socket.SOMAXCONN if os.name == "posix" else BACKLOG)
+def _row(rows: Rows, index: int) -> dict[SocketKey, socket.socket]:
+    return {(name, port): sock for (name, port, each), sock in rows.items() if each == index}

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from fastnlb.channel import Frame, decode_snapshot, read_payload
 from fastnlb.master import notify
 from fastnlb.master.fleet import Fleet
+from fastnlb.master.listen import CannotListen
 from fastnlb.master.process import CONTROL, State, Worker, WorkerMain
 from fastnlb.master.rollout import Rollout
-from fastnlb.master.sockets import CannotListen
 from fastnlb.model import Snapshot
 
 RELOAD_ATTEMPTS = 2

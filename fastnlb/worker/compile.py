@@ -14,6 +14,7 @@ from fastnlb.model import (
     SecurityPolicy,
     ServerGroup,
     ServerKey,
+    SocketKey,
 )
 from fastnlb.tls import alpn
 from fastnlb.tls.algorithms import algorithms
@@ -36,7 +37,7 @@ class Compiled:
     `holds` must outlive the generation; `numbers` go to the counter page with it.
     """
 
-    listeners: list[tuple[str, ListenerFields]]
+    listeners: list[tuple[list[SocketKey], ListenerFields]]
     groups: list[GroupFields]
     fronts: list[TakenFront]
     holds: list[object]
@@ -67,7 +68,7 @@ def compile_offer(offer: Offer, contexts: Contexts, orders: Orders | None = None
     )
     fronts: list[TakenFront] = []
     holds: list[object] = []
-    listeners: list[tuple[str, ListenerFields]] = []
+    listeners: list[tuple[list[SocketKey], ListenerFields]] = []
     served: dict[str, Certificate] = {}
     for listener in snapshot.active_listeners():
         tls = None
@@ -78,7 +79,7 @@ def compile_offer(offer: Offer, contexts: Contexts, orders: Orders | None = None
             tls = _tls_fields(listener, names, fronts[-1], contexts, holds)
             served.update((name, names.certificates[name]) for name in _certificate_names(listener))
         cell = offer.cells.listeners.get(listener.name, -1)
-        listeners.append((listener.name, _listener_fields(listener, names, tls, cell)))
+        listeners.append((offer.socket_keys(listener), _listener_fields(listener, names, tls, cell)))
     orders = orders or Orders()
     groups = [_group_fields(group, offer.cells.servers, orders) for group in snapshot.server_groups]
     orders.turn()

@@ -24,6 +24,7 @@ from fastnlb._core.engine import Engine
 from fastnlb.board import Board
 from fastnlb.channel import ChannelClosed, ChannelError, Frame
 from fastnlb.master.process import WORKER_DONE, WORKER_REFUSED, Seat
+from fastnlb.model import SocketKey
 from fastnlb.stats.page import Page
 from fastnlb.tls.binding import BindingError
 from fastnlb.worker.boot import boot, fit_descriptor_limit
@@ -59,7 +60,7 @@ class Worker:
         self._builder = Builder(self._contexts)
         self._building: tuple[int, Future[Compiled]] | None = None
         self._compiled: Compiled | None = None
-        self._sockets: dict[str, int] = {}
+        self._sockets: dict[SocketKey, int] = {}
         self._prepared: int | None = None
         self._master_gone = False
         self._stopping = False
@@ -108,10 +109,11 @@ class Worker:
             self._engine.drain(ORPHAN_DRAIN_SECONDS)
 
     def _on_sockets(self, frame: Frame) -> None:
-        for name, descriptor in zip(frame.fields["names"], frame.fds, strict=True):
-            if name in self._sockets:
-                os.close(self._sockets[name])
-            self._sockets[name] = descriptor
+        keys = [(name, port) for name, ports in frame.fields["ports"].items() for port in ports]
+        for key, descriptor in zip(keys, frame.fds, strict=True):
+            if key in self._sockets:
+                os.close(self._sockets[key])
+            self._sockets[key] = descriptor
 
     def _on_prepare(self, frame: Frame) -> None:
         generation = frame.fields["generation"]

@@ -209,7 +209,7 @@ def test_connections_keep_the_configuration_they_were_accepted_under(rig, backen
     assert before.recv(3) == b"old"
     with one.paused() as engine:
         engine.prepare(
-            2, [("l", (0, None, 1000, 1000, 1000, -1, 0, 0, None))], [(0, [(*new.address, 1, -1)], [0], -1)], {}
+            2, [(["l"], (0, None, 1000, 1000, 1000, -1, 0, 0, None))], [(0, [(*new.address, 1, -1)], [0], -1)], {}
         )
         engine.commit()
         assert engine.generations() == {1, 2}
@@ -242,13 +242,13 @@ def test_a_prepared_configuration_can_be_taken_back():
     engine.close()
 
 
-PLAIN = [("l", (0, None, 1, 1, 1, -1, 0, 0, None))]
+PLAIN = [(["l"], (0, None, 1, 1, 1, -1, 0, 0, None))]
 
 
 @pytest.mark.parametrize(
     ("listeners", "groups", "complaint"),
     [
-        ([("l", (1, None, 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "names group 1 of 1"),
+        ([(["l"], (1, None, 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "names group 1 of 1"),
         (
             PLAIN,
             [(0, [("example.org", 80, 1, -1)], [0], -1)],
@@ -260,7 +260,7 @@ PLAIN = [("l", (0, None, 1, 1, 1, -1, 0, 0, None))]
             "names server 1 of 1",
         ),
         (PLAIN, [(0, [("127.0.0.1", 80, 1, -1)], [], -1)], "needs a sequence"),
-        ([("l", (0, (), 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "needs TLS"),
+        ([(["l"], (0, (), 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "needs TLS"),
         (PLAIN, [(5, [], [], -1)], "no scheduler 5"),
         (
             PLAIN,
@@ -272,8 +272,8 @@ PLAIN = [("l", (0, None, 1, 1, 1, -1, 0, 0, None))]
             [(0, [("127.0.0.1", 80, w, -1) for w in (0, 1)], [0], -1)],
             "come last",
         ),
-        ([("l", (0, None, 1, 1, 1, -1, 0, 9, None))], [NO_SERVERS], "needs a cell"),
-        ([("other", (0, None, 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "other has no socket"),
+        ([(["l"], (0, None, 1, 1, 1, -1, 0, 9, None))], [NO_SERVERS], "needs a cell"),
+        ([(["other"], (0, None, 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "other has no socket"),
     ],
 )
 def test_a_configuration_that_cannot_be_served_changes_nothing(listeners, groups, complaint):
@@ -292,7 +292,7 @@ def test_an_engine_may_be_closed_twice_and_resets_what_is_open(rig, backend):
     address = listener.getsockname()
     engine.prepare(
         1,
-        [("l", (0, None, 1000, 1000, 1000, -1, 0, 0, None))],
+        [(["l"], (0, None, 1000, 1000, 1000, -1, 0, 0, None))],
         [(0, [(*backend(echo).address, 1, -1)], [0], -1)],
         {"l": listener.detach()},
     )

@@ -46,7 +46,7 @@ def lives(client):
 
 def change(one, servers, generation=2, **group):
     with one.paused() as engine:
-        listener = ("l", (0, None, 10_000, 5_000, 900_000, 0, 0, 0, None))
+        listener = (["l"], (0, None, 10_000, 5_000, 900_000, 0, 0, 0, None))
         engine.prepare(generation, [listener], [group_fields(servers, **group)], {})
         engine.commit()
 

@@ -17,7 +17,7 @@ from support.procs import free_port, listening_inodes, wait_for
 from support.site import HEAD, Site, connection, serves, tls_client
 from support.tls_client import TlsClient
 
-from fastnlb.master.sockets import KEEPALIVE_IDLE
+from fastnlb.master.listen import KEEPALIVE_IDLE
 
 THREE = HEAD.replace("workers: 2", "workers: 3")
 

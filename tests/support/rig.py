@@ -94,7 +94,7 @@ class Rig:
         self.start()
 
     def _configure(self, generation: int, limits: Sequence[tuple[int, int]], sockets: dict[str, int]) -> None:
-        listeners = [(_name(cell), (*self._fields, cell, *pair, self._proxy)) for cell, pair in enumerate(limits)]
+        listeners = [([_name(cell)], (*self._fields, cell, *pair, self._proxy)) for cell, pair in enumerate(limits)]
         self.engine.prepare(generation, listeners, [self._group], sockets)
         self.engine.commit()
 

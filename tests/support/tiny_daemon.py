@@ -43,9 +43,9 @@ from fastnlb.channel import (
     read_payload,
 )
 from fastnlb.master.arbiter import Arbiter
+from fastnlb.master.listen import CannotListen
 from fastnlb.master.process import WORKER_REFUSED, Seat
-from fastnlb.master.sockets import CannotListen
-from fastnlb.model import TCP, Listener, Server, ServerGroup, Settings, Snapshot
+from fastnlb.model import TCP, Listener, Server, ServerGroup, Settings, Snapshot, SocketKey
 
 
 class TinyWorker:
@@ -53,9 +53,9 @@ class TinyWorker:
 
     def __init__(self, seat: Seat, folder: Path) -> None:
         self.seat, self.folder, self.channel = seat, folder, seat.channel
-        self.staged: dict[str, socket.socket] = {}
-        self.serving: dict[str, socket.socket] = {}
-        self.wanted: list[str] = []
+        self.staged: dict[SocketKey, socket.socket] = {}
+        self.serving: dict[SocketKey, socket.socket] = {}
+        self.wanted: list[SocketKey] = []
 
     def main(self) -> int:
         with (self.folder / "births").open("a") as births:
@@ -109,8 +109,9 @@ class TinyWorker:
     def obey(self, frame: Frame) -> int | None:
         generation = frame.fields.get("generation")
         if frame.kind == "sockets":
-            for name, fd in zip(frame.fields["names"], frame.fds, strict=True):
-                self.staged[name] = socket.socket(fileno=fd)
+            keys = [(name, port) for name, ports in frame.fields["ports"].items() for port in ports]
+            for key, fd in zip(keys, frame.fds, strict=True):
+                self.staged[key] = socket.socket(fileno=fd)
         elif frame.kind == "prepare":
             self.prepare(frame, generation)
         elif frame.kind == "commit":
@@ -124,23 +125,23 @@ class TinyWorker:
         return None
 
     def prepare(self, frame: Frame, generation: int | None) -> None:
-        snapshot = decode_offer(read_payload(frame.fds[0])).snapshot
+        offer = decode_offer(read_payload(frame.fds[0]))
         frame.close()
         if self.flag("crash-prepare"):
             os._exit(9)
         if self.flag("refuse"):
             self.channel.send("refused", generation=generation, message="told to refuse")
             return
-        self.wanted = [listener.name for listener in snapshot.active_listeners()]
+        self.wanted = [key for each in offer.snapshot.active_listeners() for key in offer.socket_keys(each)]
         self.channel.send("prepared", generation=generation)
 
     def commit(self) -> None:
-        replaced = {name: sock for name, sock in self.serving.items() if name in self.staged}
-        gone = {name: sock for name, sock in self.serving.items() if name not in self.wanted}
+        replaced = {key: sock for key, sock in self.serving.items() if key in self.staged}
+        gone = {key: sock for key, sock in self.serving.items() if key not in self.wanted}
         self.serving = {**self.serving, **self.staged}
         self.staged = {}
-        for name in gone:
-            self.serving.pop(name).close()
+        for key in gone:
+            self.serving.pop(key).close()
         self.drop(replaced)
         assert sorted(self.serving) == sorted(self.wanted)
 
@@ -151,7 +152,7 @@ class TinyWorker:
             self.channel.send("drained")
         return 0
 
-    def drop(self, sockets: dict[str, socket.socket]) -> None:
+    def drop(self, sockets: dict[SocketKey, socket.socket]) -> None:
         for sock in sockets.values():
             sock.close()
         sockets.clear()

@@ -111,6 +111,6 @@ class TlsRig(Rig):
         with self.paused() as engine:
             self._generation += 1
             compiled = self._compile()
-            engine.prepare(self._generation, [(NAME, compiled.listeners[0][1])], compiled.groups, {})
+            engine.prepare(self._generation, [([NAME], compiled.listeners[0][1])], compiled.groups, {})
             engine.commit()
             self._contexts.keep_only(engine.generations())

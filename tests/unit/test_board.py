@@ -9,8 +9,9 @@ from support.procs import free_port, listening_inodes
 from fastnlb.board import CACHE_LINE, LISTENER_CELLS, SERVER_CELLS, Board, Health, Reason
 from fastnlb.master.cells import NO_BOARD, REST_SECONDS, CellBook
 from fastnlb.master.fronts import Fronts
+from fastnlb.master.listen import CannotListen
 from fastnlb.master.rollout import Rollout
-from fastnlb.master.sockets import CannotListen, SocketTable
+from fastnlb.master.sockets import SocketTable
 from fastnlb.model import Listener, Server, ServerGroup, Snapshot
 
 

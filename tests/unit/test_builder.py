@@ -35,7 +35,7 @@ def test_the_end_of_a_build_is_told_until_it_is_heard(material):
     one = Builder(Contexts())
     built = one.build(1, payload(material))
     assert rings(one)
-    assert [name for name, _ in built.result(0).listeners] == ["l"]
+    assert [keys for keys, _ in built.result(0).listeners] == [[("l", 1)]]
     one.hush()
     assert not rings(one, 0)
     one.hush()
@@ -111,7 +111,7 @@ def test_a_worker_answers_only_for_what_was_not_rolled_back_meanwhile(material, 
                 file = tmp_path / str(number)
                 file.touch()
                 with file.open() as held:
-                    master.send(kind, [held.fileno()], generation=number, names=["l"])
+                    master.send(kind, [held.fileno()], generation=number, ports={"l": [443]})
             elif kind == "prepare":
                 offer = payload(material)
                 master.send(kind, [offer], generation=number)
@@ -126,10 +126,10 @@ def test_a_worker_answers_only_for_what_was_not_rolled_back_meanwhile(material, 
     wait_for(lambda: (worker._take_built(), engine.prepared)[-1], "the second build")
     ((generation, sockets),) = engine.prepared
     assert (generation, engine.rollbacks) == (2, 1)
-    assert Path(f"/proc/self/fd/{sockets['l']}").readlink() == tmp_path / "2"
+    assert Path(f"/proc/self/fd/{sockets['l', 443]}").readlink() == tmp_path / "2"
     frame = master.receive()
     assert frame is not None and (frame.kind, frame.fields) == ("prepared", {"generation": 2})
     assert master.receive() is None
-    os.close(sockets["l"])
+    os.close(sockets["l", 443])
     master.close()
     ours.close()

@@ -91,7 +91,7 @@ def test_the_frames_of_control_travel_as_the_others(pair: Pair) -> None:
 def test_descriptors_arrive_in_order_and_close_on_exec(pair: Pair) -> None:
     master, worker = pair
     pipes = [os.pipe() for _ in range(3)]
-    master.send("sockets", [read for read, _ in pipes], generation=1, names=["a", "b", "c"])
+    master.send("sockets", [read for read, _ in pipes], generation=1, ports={"a": [1], "b": [2, 3]})
     frame = receive(worker)
     for number, (read, write) in enumerate(pipes):
         os.write(write, bytes([number]))
@@ -104,12 +104,12 @@ def test_descriptors_arrive_in_order_and_close_on_exec(pair: Pair) -> None:
 
 def test_the_largest_set_of_descriptors_fits_and_one_more_is_refused(pair: Pair) -> None:
     master, worker = pair
-    master.send("sockets", [0] * MAX_FDS, generation=1, names=["n" * 255] * MAX_FDS)
+    master.send("sockets", [0] * MAX_FDS, generation=1, ports={f"{n:0255}": [65535] for n in range(MAX_FDS)})
     frame = receive(worker)
     assert len(set(frame.fds)) == MAX_FDS
     frame.close()
     with pytest.raises(ValueError, match="201 descriptors"):
-        master.send("sockets", [0] * (MAX_FDS + 1), generation=1, names=["n"] * (MAX_FDS + 1))
+        master.send("sockets", [0] * (MAX_FDS + 1), generation=1, ports={"n": list(range(MAX_FDS + 1))})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,9 @@ def test_the_largest_set_of_descriptors_fits_and_one_more_is_refused(pair: Pair)
         ("commit", {"generation": 1, "more": 2}, []),
         ("commit", {"generation": 1}, [0]),
         ("prepare", {"generation": 1}, []),
-        ("sockets", {"generation": 1, "names": ["a", "b"]}, [0]),
+        ("sockets", {"generation": 1, "ports": {"a": [1, 2]}}, [0]),
+        ("sockets", {"generation": 1, "ports": {"a": "1"}}, [0]),
+        ("sockets", {"generation": 1, "ports": {"a": ["1"]}}, [0]),
         ("propose", {"serial": 1}, []),
         ("propose", {"serial": True}, [0]),
         ("current", {"generation": 1}, []),
@@ -130,7 +132,7 @@ def test_the_largest_set_of_descriptors_fits_and_one_more_is_refused(pair: Pair)
         ("outcome", {"serial": 1, "accepted": 1, "message": ""}, []),
         ("outcome", {"serial": 1, "accepted": None, "message": ""}, []),
         ("outcome", {"serial": 1, "accepted": True}, []),
-        ("sockets", {"generation": 1, "names": ["n" * 200_000]}, [0]),
+        ("sockets", {"generation": 1, "ports": {"n" * 200_000: [1]}}, [0]),
     ],
 )
 def test_a_frame_off_the_table_is_not_sent(pair: Pair, kind: str, fields: dict[str, object], fds: list[int]) -> None:
@@ -155,7 +157,7 @@ def test_a_frame_off_the_table_is_not_sent(pair: Pair, kind: str, fields: dict[s
         b'{"kind": "propose", "serial": 1}',
         b'{"kind": "outcome", "serial": 1, "accepted": 0, "message": ""}',
         b'{"kind": "prepare", "generation": null}',
-        b'{"kind": "sockets", "generation": 1, "names": ["a"]}',
+        b'{"kind": "sockets", "generation": 1, "ports": {"a": [1]}}',
         b'{"kind": "stop"' + b" " * 200_000 + b"}",
     ],
 )
@@ -172,7 +174,7 @@ def test_nonsense_is_an_error_and_its_descriptors_are_closed(
 
 def test_more_descriptors_than_announced_are_an_error_and_closed(raw: tuple[socket.socket, Channel]) -> None:
     peer, end = raw
-    header = json.dumps({"kind": "sockets", "generation": 1, "names": ["n"] * 250}).encode()
+    header = json.dumps({"kind": "sockets", "generation": 1, "ports": {"n": list(range(250))}}).encode()
     peer.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 250))])
     with pytest.raises(ChannelError, match="cut off"):
         end.receive()

@@ -68,15 +68,15 @@ def test_a_server_of_weight_0_comes_last_and_not_into_the_order():
     assert compiled.groups == [
         (0, [("127.0.0.1", 1001, 7, 7), ("127.0.0.1", 1000, 0, -1), ("127.0.0.1", 1002, 0, -1)], [0], -1)
     ]
-    assert compiled.listeners == [("l", (0, None, 10_000, 5_000, 900_000, 3, 0, 0, None))]
+    assert compiled.listeners == [([("l", 1)], (0, None, 10_000, 5_000, 900_000, 3, 0, 0, None))]
 
 
 def test_seconds_become_milliseconds_and_disabled_listeners_nothing(material):
     times = {"idle_timeout": 60, "handshake_timeout": 3, "connect_timeout": 2}
-    ((name, (group, tls, handshake, connect, idle, *_)),) = compile_offer(
+    ((keys, (group, tls, handshake, connect, idle, *_)),) = compile_offer(
         offer(material, **times), Contexts()
     ).listeners
-    assert (name, group, handshake, connect, idle) == ("l", 0, 3000, 2000, 60_000)
+    assert (keys, group, handshake, connect, idle) == ([("l", 1)], 0, 3000, 2000, 60_000)
     assert tls is not None
     assert compile_offer(offer(material, enabled=False), Contexts()).listeners == []
 
@@ -161,3 +161,14 @@ def test_an_unchanged_group_keeps_its_order_and_a_forgotten_one_does_not():
     again = compile_group(group, orders)[2]
     assert again == first
     assert again is not first
+
+
+def test_a_range_of_ports_has_the_sockets_that_the_offer_says():
+    listener = Listener("l", "TCP", "127.0.0.1", 2000, "g", last_port=2999)
+    group = ServerGroup("g", (Server("127.0.0.1", 0),), any_port=True)
+    snapshot = Snapshot((listener,), (group,))
+    one = compile_offer(Offer(snapshot, ports={"l": (2001,)}), Contexts())
+    each = compile_offer(Offer(snapshot, ports={"l": (2000, 2999)}), Contexts())
+    assert [keys for keys, _ in one.listeners] == [[("l", 2001)]]
+    assert [keys for keys, _ in each.listeners] == [[("l", 2000), ("l", 2999)]]
+    assert one.groups[0][1] == [("127.0.0.1", 0, 100, -1)]

@@ -30,7 +30,7 @@ def test_start_is_the_same_path_with_an_empty_old_one() -> None:
         "+ server group web (2 servers)",
         "+ listener https 0.0.0.0:443",
     ]
-    assert start.listeners_to_open == {("https", "0.0.0.0", 443)}  # noqa: S104
+    assert start.listeners_to_open == {("https", "0.0.0.0", 443, 0)}  # noqa: S104
     assert start.listeners_to_close == set()
 
 
@@ -69,7 +69,7 @@ def test_a_changed_listener(change: dict[str, object], line: str, sockets: str) 
 
 def test_enabling_a_listener_opens_its_socket() -> None:
     stopped = replace(BASE, listeners=(replace(HTTPS, enabled=False),))
-    assert plan(stopped, BASE).listeners_to_open == {("https", "0.0.0.0", 443)}  # noqa: S104
+    assert plan(stopped, BASE).listeners_to_open == {("https", "0.0.0.0", 443, 0)}  # noqa: S104
     assert plan(EMPTY, stopped).listeners_to_open == set()
     assert "+ listener https 0.0.0.0:443 (disabled)" in described(EMPTY, stopped)
 
@@ -226,8 +226,8 @@ SNAPSHOTS = st.builds(
 KINDS = ("certificates", "ca_certificates", "security_policies", "server_groups", "listeners")
 
 
-def sockets(snapshot: Snapshot) -> set[tuple[str, str, int]]:
-    return {(each.name, each.address, each.port) for each in snapshot.listeners if each.enabled}
+def sockets(snapshot: Snapshot) -> set[tuple[str, str, int, int]]:
+    return {(each.name, each.address, each.port, each.last_port) for each in snapshot.listeners if each.enabled}
 
 
 @given(SNAPSHOTS)

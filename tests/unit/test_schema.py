@@ -432,21 +432,17 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
     (("admin", "tokens_file"), "tokens"),
     (("logging", "access_log"), "stdout"),
     ((*GROUP, "protocol"), "UDP"),
-    ((*GROUP, "any_port"), True),
     ((*GROUP, "preserve_client_ip"), True),
     ((*PROBE, "proxy_protocol"), True),
     ((*SERVER, "address"), "backend.example.com"),
     ((*SERVER, "address"), "unix:/run/backend.sock"),
     ((*LISTENER, "protocol"), "UDP"),
-    ((*LISTENER, "port_range"), [20000, 20099]),
 ]
 
 
 @pytest.mark.parametrize(("where", "value"), NOT_AVAILABLE, ids=lambda part: str(part)[:50])
 def test_what_is_not_available_is_refused_at_its_place(where: Where, value: object) -> None:
     data = with_value(where, value)
-    if where[-1] == "port_range":
-        del data["listeners"][0]["port"]
     refused = [problem for problem in judge(data) if "is not available in this version of fastnlb (0.1)" in problem]
     assert any(problem.startswith(f"{show_path(where)}: ") for problem in refused), judge(data)
 

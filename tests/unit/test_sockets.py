@@ -12,15 +12,8 @@ from pathlib import Path
 import pytest
 from support.procs import descriptors, free_port, listening_inodes
 
-from fastnlb.master.sockets import (
-    KEEPALIVE_IDLE,
-    KEEPALIVE_INTERVAL,
-    CannotListen,
-    SocketTable,
-    close_rows,
-    plan_sockets,
-    try_options,
-)
+from fastnlb.master.listen import KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, CannotListen, try_options
+from fastnlb.master.sockets import SocketTable, Staged, plan_sockets
 from fastnlb.model import Listener, Snapshot
 
 
@@ -33,6 +26,12 @@ def table() -> Iterator[SocketTable]:
 
 def listener(name: str = "https", address: str = "127.0.0.1", port: int = 0) -> Listener:
     return Listener(name, "TCP", address, port or free_port(address), "g")
+
+
+def only(table: SocketTable) -> socket.socket:
+    """The one socket of the first worker."""
+    (sock,) = table.row(0).values()
+    return sock
 
 
 def other_program(address: str, *options: int, listen: bool = True) -> socket.socket:
@@ -61,7 +60,9 @@ def test_every_worker_gets_a_socket_of_every_listener(table: SocketTable) -> Non
     table.adopt(table.open_rows([one, two], 3))
     rows = [table.row(index) for index in range(3)]
     for row in rows:
-        assert {name: sock.getsockname()[1] for name, sock in row.items()} == {"one": one.port, "two": two.port}
+        assert {key: sock.getsockname()[1] for key, sock in row.items()} == {
+            (each.name, each.port): each.port for each in (one, two)
+        }
     assert len({sock.fileno() for row in rows for sock in row.values()}) == 6
     assert len(listening_inodes(one.port)) == 3
     assert table.row(3) == {}
@@ -69,7 +70,7 @@ def test_every_worker_gets_a_socket_of_every_listener(table: SocketTable) -> Non
 
 def test_the_sockets_are_as_the_data_plane_wants_them(table: SocketTable) -> None:
     each = listener()
-    (sock,) = table.open_rows([each], 1).values()
+    (sock,) = table.open_rows([each], 1).rows.values()
     with ExitStack() as stack:
         stack.enter_context(sock)
         assert not sock.getblocking()
@@ -91,7 +92,7 @@ def accepted_from(sock: socket.socket, stack: ExitStack) -> tuple[socket.socket,
 def test_dead_clients_are_looked_for(table: SocketTable) -> None:
     table.adopt(table.open_rows([listener()], 1))
     with ExitStack() as stack:
-        _, accepted = accepted_from(table.row(0)["https"], stack)
+        _, accepted = accepted_from(only(table), stack)
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         idle, interval, probes = (
             accepted.getsockopt(socket.IPPROTO_TCP, option)
@@ -111,7 +112,7 @@ def test_the_segment_size_is_what_clients_are_told_and_changes_on_open_sockets(t
     with ExitStack() as stack:
         for mss in (600, 1400, 0):
             table.tune(replace(each, mss=mss))
-            client, accepted = accepted_from(table.row(0)["https"], stack)
+            client, accepted = accepted_from(only(table), stack)
             for sock in (client, accepted):
                 assert mss - 40 <= segment_size(sock) <= mss if mss else segment_size(sock) > 1500
 
@@ -132,9 +133,9 @@ def test_a_segment_size_the_kernel_refuses_is_named_with_its_listener(table: Soc
 def test_ipv6_leaves_ipv4_alone(table: SocketTable) -> None:
     with other_program("0.0.0.0") as other:  # noqa: S104 - the very conflict under test
         each = listener(address="::", port=other.getsockname()[1])
-        rows = table.open_rows([each], 2)
-    assert all(sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) for sock in rows.values())
-    close_rows(rows)
+        staged = table.open_rows([each], 2)
+    assert all(sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) for sock in staged.rows.values())
+    staged.close()
 
 
 @pytest.mark.parametrize("options", [(), (socket.SO_REUSEADDR,), (socket.SO_REUSEADDR, socket.SO_REUSEPORT)])
@@ -155,8 +156,8 @@ def test_connections_of_a_predecessor_are_not_in_the_way(table: SocketTable) -> 
         draining, waiting = (before.accept()[0] for _ in clients)
     waiting.close()  # our side first: TIME_WAIT stays on this port
     clients[1].close()
-    rows = table.open_rows([listener(port=port)], 2)
-    close_rows(rows)
+    staged = table.open_rows([listener(port=port)], 2)
+    staged.close()
     for sock in (draining, clients[0]):
         sock.close()
 
@@ -211,14 +212,14 @@ def test_a_privileged_port_says_what_it_needs() -> None:
 def test_an_address_we_hold_ourselves_is_no_conflict(table: SocketTable) -> None:
     wide = listener("wide", "0.0.0.0")  # noqa: S104 - the very overlap under test
     table.adopt(table.open_rows([wide], 1))
-    close_rows(table.open_rows([listener("same", wide.address, wide.port)], 1))
-    close_rows(table.open_rows([listener("narrow", "127.0.0.1", wide.port)], 1))
+    table.open_rows([listener("same", wide.address, wide.port)], 1).close()
+    table.open_rows([listener("narrow", "127.0.0.1", wide.port)], 1).close()
 
 
 def test_a_removed_listener_stays_open_until_nobody_uses_it(table: SocketTable) -> None:
     each = listener()
     table.adopt(table.open_rows([each], 2))
-    table.adopt({}, closes=["https"])
+    table.adopt(Staged(), closes=["https"])
     assert table.row(0) == {}
     assert len(listening_inodes(each.port)) == 2
     table.close_retired()
@@ -230,7 +231,7 @@ def test_a_moved_listener_is_served_on_its_new_address(table: SocketTable) -> No
     new = listener()
     table.adopt(table.open_rows([old], 1))
     table.adopt(table.open_rows([new], 1), closes=["https"])
-    assert table.row(0)["https"].getsockname()[1] == new.port
+    assert only(table).getsockname()[1] == new.port
     table.close_retired()
     assert not listening_inodes(old.port)
     table.close("https")
