@@ -102,7 +102,7 @@ def plan(old: Snapshot, new: Snapshot) -> Plan:
         ca_certificates=_kind("CA certificate", old.ca_certificates, new.ca_certificates, _detail_authority, _name),
         security_policies=_kind("security policy", old.security_policies, new.security_policies, _detail, _name),
         server_groups=_kind("server group", old.server_groups, new.server_groups, _detail_group, _label_group),
-        listeners=_kind("listener", old.listeners, new.listeners, _detail, _label_listener),
+        listeners=_kind("listener", old.listeners, new.listeners, _detail_listener, _label_listener),
         listeners_to_open=after - before,
         listeners_to_close=before - after,
     )
@@ -162,6 +162,13 @@ def _detail(field: str, old: object, new: object) -> Iterator[str]:
     yield f"{field} {_show(getattr(old, field))} -> {_show(getattr(new, field))}"
 
 
+def _detail_listener(field: str, old: Listener, new: Listener) -> Iterator[str]:
+    if field not in ("port", "last_port") or not (old.last_port or new.last_port):
+        yield from _detail(field, old, new)
+    elif field == "last_port" or old.last_port == new.last_port:  # both at once are one line
+        yield f"port {_ports(old.port, old.last_port)} -> {_ports(new.port, new.last_port)}"
+
+
 def _detail_certificate(field: str, old: Certificate, new: Certificate) -> Iterator[str]:
     if field == "chain_pem":
         yield "new chain"
@@ -219,8 +226,12 @@ def _by_endpoint(servers: Sequence[Server]) -> dict[str, Server]:
 def _endpoint(address: str, port: int, last_port: int = 0) -> str:
     if not port:  # a server that is connected to on the client's port
         return address
-    ports = f"{port}-{last_port}" if last_port else str(port)
+    ports = _ports(port, last_port)
     return f"[{address}]:{ports}" if ":" in address else f"{address}:{ports}"
+
+
+def _ports(port: int, last_port: int) -> str:
+    return f"{port}-{last_port}" if last_port else str(port)
 
 
 def _show(value: object) -> str:

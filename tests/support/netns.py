@@ -1,6 +1,8 @@
-"""A block of a test in a forked child, with the network of its own or without the privileges that a test lacks.
+"""A network of its own for a test, or for a block of it in a forked child; and programs without privileges.
 
-The child's word is what it says: an exception in it fails the test with its traceback.
+    python -m support.netns ARGUMENTS...
+
+is `python ARGUMENTS...` that may not load programs into the kernel.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import struct
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 CLONE_NEWNET = 0x40000000
 CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF = 12, 21, 39
@@ -53,8 +56,21 @@ def drop_privileges() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
+@contextmanager
+def own_network() -> Iterator[None]:
+    """The thread of the test, and all that it starts, in a network namespace of its own."""
+    before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        leave_network()
+        yield
+    finally:
+        failed = _libc.setns(before, CLONE_NEWNET)
+        os.close(before)
+        assert not failed
+
+
 def in_child(block: Callable[[], object], *before: Callable[[], None]) -> None:
-    """Runs `before` and then the block in a child of this process."""
+    """Runs `before` and then the block in a child of this process; what goes wrong there fails the test here."""
     theirs, ours = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -88,3 +104,8 @@ def _effective() -> int:
     _, data = _capabilities()
     low, _, _, high, _, _ = struct.unpack("=6I", data.raw)
     return int(low | high << 32)
+
+
+if __name__ == "__main__":
+    drop_privileges()
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])  # noqa: S606

@@ -19,6 +19,9 @@ HEAD = "version: 1\nworkers: 2\ncore_dumps: true\nshutdown_timeout: 5\n"  # core
 class Site:
     """A folder with a configuration, and the daemon that runs it."""
 
+    wrapper: tuple[str, ...] = ()
+    """What the daemon is started through, such as ("-m", "support.netns") for one without privileges."""
+
     def __init__(self, folder: Path, server: tuple[str, int]) -> None:
         self.folder, self.server = folder, server
         self.file = folder / "fastnlb.yaml"
@@ -49,8 +52,12 @@ class Site:
 
     # The daemon
 
+    @property
+    def command(self) -> list[str]:
+        return [*self.wrapper, "-m", "fastnlb", "run", "-c", str(self.file)]
+
     def start(self, ready_within: float = PATIENCE, **env: str) -> Program:
-        self.program = Program(["-m", "fastnlb", "run", "-c", str(self.file)], self.folder / "output", env)
+        self.program = Program(self.command, self.folder / "output", env)
         self.program.wait_line("ready", ready_within)
         self.wait_count("control started", 1)
         return self.program

@@ -177,3 +177,22 @@ def test_the_plan_names_the_ports() -> None:
     assert parts.file is not None
     changed = plan(made, snapshot.snapshot(parts.file, (), ()))
     assert "server ::1 added" in changed.describe()[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ((20000, 20099), (20000, 20100), "port 20000-20099 -> 20000-20100"),
+        ((20000, 20099), (20001, 20099), "port 20000-20099 -> 20001-20099"),
+        ((20000, 20099), (20001, 20100), "port 20000-20099 -> 20001-20100"),
+        ((443, 0), (20000, 20099), "port 443 -> 20000-20099"),
+        ((443, 0), (444, 0), "port 443 -> 444"),
+    ],
+)
+def test_the_plan_says_once_which_ports_change(old: tuple[int, int], new: tuple[int, int], line: str) -> None:
+    before, after = (
+        model.Snapshot((model.Listener("r", "TCP", "::", port, "g", last_port=last),)) for port, last in (old, new)
+    )
+    changed = plan(before, after)
+    assert changed.describe() == [f"~ listener r: {line}"]
+    assert len(changed.listeners_to_open) == len(changed.listeners_to_close) == 1
