@@ -84,10 +84,11 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How the servers of a group are probed.  `type` is TCP or HTTP; what follows `unhealthy_threshold` is HTTP's.
+    """How the servers of a group are probed.  `type` is TCP or HTTP; from `domain` to `http_version` it is HTTP's.
 
-    `connect_port` 0 is the server's own; `connect_timeout` holds for the answer as well; `domain` is what the Host
-    header says, SERVER_IP for the server's address; `http_codes` are classes such as http_2xx, sorted.
+    `connect_port` 0 is the server's own; `connect_timeout` holds for the answer as well; `proxy_protocol`: a probe
+    begins with a PROXY protocol header; `domain` is what the Host header says, SERVER_IP for the server's address;
+    `http_codes` are classes such as http_2xx, sorted.
     """
 
     type: str = TCP
@@ -96,6 +97,7 @@ class HealthCheck:
     interval: int = 5
     healthy_threshold: int = 2
     unhealthy_threshold: int = 2
+    proxy_protocol: bool = False
     domain: str | None = None
     url: str = "/"
     http_codes: tuple[str, ...] = ("http_2xx",)

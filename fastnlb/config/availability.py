@@ -22,15 +22,13 @@ _VERSION = ".".join(__version__.split(".")[:2])
 class Row:
     """One setting: where it stands, how a message calls it, and whether a value asks for what is not there.
 
-    `what` is followed by `is not available ...`; `instead` says what to write.  `under` is the switch beside the
-    setting that makes it moot when it is false.
+    `what` is followed by `is not available ...`; `instead` says what to write.
     """
 
     path: tuple[str, ...]
     what: str
     asked: Callable[[object], bool]
     instead: str = "leave it out"
-    under: str = ""
 
 
 def _other_than(*accepted: object) -> Callable[[object], bool]:
@@ -63,13 +61,6 @@ TABLE: tuple[Row, ...] = (
     ),
     _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
     Row(
-        ("server_groups", _EACH, "health_check", "proxy_protocol"),
-        "a health check that begins with the PROXY protocol (proxy_protocol)",
-        _other_than(False),
-        "leave it out, or set enabled to false",
-        under="enabled",
-    ),
-    Row(
         ("server_groups", _EACH, "servers", _EACH, "address"),
         "a host name as a server",
         _is_host_name,
@@ -89,17 +80,17 @@ def check_availability(data: object, report: Report) -> None:
     """Report every setting in `data` that this version does not have."""
     for row in TABLE:
         message = f"{row.what} is not available in this version of fastnlb ({_VERSION}): {row.instead}"
-        for where, value in _found(data, row.path, row.under):
+        for where, value in _found(data, row.path):
             if row.asked(value) and not report.spoiled(where):
                 report.error(where, message)
 
 
-def _found(data: object, path: tuple[str, ...], under: str, where: Where = ()) -> Iterator[tuple[Where, object]]:
+def _found(data: object, path: tuple[str, ...], where: Where = ()) -> Iterator[tuple[Where, object]]:
     """Every place in `data` that `path` names, `*` standing for each item of a list."""
     if not path:
         yield where, data
     elif path[0] == _EACH and isinstance(data, list):
         for index, item in enumerate(data):
-            yield from _found(item, path[1:], under, (*where, index))
-    elif isinstance(data, Mapping) and path[0] in data and not (len(path) == 1 and data.get(under) is False):
-        yield from _found(data[path[0]], path[1:], under, (*where, path[0]))
+            yield from _found(item, path[1:], (*where, index))
+    elif isinstance(data, Mapping) and path[0] in data:
+        yield from _found(data[path[0]], path[1:], (*where, path[0]))

@@ -70,6 +70,7 @@ def check_rules(data: object, parts: Parts, report: Report) -> None:
         _check_port(listener, where, report)
         if listener.server_group in groups:
             _check_pairing(listener, groups[listener.server_group], where, report)
+            _warn_of_probes(listener, groups[listener.server_group], where, report)
     check_sockets(parts.listeners, report)
 
 
@@ -211,3 +212,13 @@ def _check_pairing(listener: ListenerBlock, group: ServerGroupBlock, where: Wher
     for wrong, message, code in refusals:
         if wrong:
             report.error((*where, "server_group"), message, code=code)
+
+
+def _warn_of_probes(listener: ListenerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:
+    """Servers that demand a header answer no request without one."""
+    check = group.health_check
+    is_told = check.proxy_protocol or check.connect_port or not check.enabled
+    if listener.enabled and listener.proxy_protocol and check.type == HTTP and not is_told:
+        name = quote(group.name)
+        message = f"servers of {name} are sent a PROXY protocol header, and their health check sends none"
+        report.warning((*where, "proxy_protocol"), f"{message}: hardly meant without proxy_protocol: true there")

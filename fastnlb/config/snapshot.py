@@ -117,6 +117,7 @@ def _health_check(block: schema.HealthCheckBlock) -> model.HealthCheck | None:
         interval=block.interval,
         healthy_threshold=block.healthy_threshold,
         unhealthy_threshold=block.unhealthy_threshold,
+        proxy_protocol=block.proxy_protocol,
         domain=block.domain,
         url=block.url,
         http_codes=tuple(sorted(set(block.http_codes))),  # their order means nothing

@@ -1,11 +1,13 @@
 """One probe of one server: a non-blocking socket and where it stands.  Knows no clock and no selector.
 
     CONNECTING -> (TCP) verdict
+    CONNECTING -> SENDING -> (TCP with a PROXY protocol header) verdict
     CONNECTING -> SENDING -> RECEIVING -> (HTTP) verdict
 
 `begin` and `step` return a verdict (Reason.NONE: the server is well) or None while the probe goes on; the owner then
 waits for `events`.  Each phase has its own time, which the owner keeps; `overdue` is the verdict when it is up.
-The socket is always closed with RST: the probe ends first, and would leave a TIME_WAIT for each.
+The socket is closed with RST, because the probe ends first and would leave a TIME_WAIT for each; but not where the
+header is all it says, which a server might then not read.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ from fastnlb.board import Reason
 from fastnlb.control import http_check
 from fastnlb.model import HTTP, HealthCheck
 
+PROXY_LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
+"""The header, version 2, of a connection that is nobody's but the sender's: command LOCAL, no addresses."""
+
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+_END_AT_CLOSE = struct.pack("ii", 0, 0)
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -93,16 +99,25 @@ class Probe:
         if sock.getsockname()[:2] == self._place:
             # Nobody listens, and the kernel gave us that very port: TCP then connects the socket to itself.
             return Reason.CONNECT_FAILED
-        if self._check.type != HTTP:
+        self._unsent = self._opening()
+        if not self._unsent:
             return Reason.NONE
         self.phase = Phase.SENDING
-        self._unsent = http_check.request(self._check, self._place[0])
         return self.step()
+
+    def _opening(self) -> bytes:
+        """All that is ever said."""
+        header = PROXY_LOCAL if self._check.proxy_protocol else b""
+        return header + http_check.request(self._check, self._place[0]) if self._check.type == HTTP else header
 
     def _send(self, sock: socket.socket) -> Reason | None:
         self._unsent = self._unsent[sock.send(self._unsent) :]
-        if not self._unsent:
-            self.phase = Phase.RECEIVING
+        if self._unsent:
+            return None
+        if self._check.type != HTTP:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _END_AT_CLOSE)
+            return Reason.NONE
+        self.phase = Phase.RECEIVING
         return None
 
     def _receive(self, sock: socket.socket) -> Reason | None:

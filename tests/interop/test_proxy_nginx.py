@@ -5,9 +5,13 @@ import ssl
 from contextlib import contextmanager, suppress
 
 import pytest
+from support.board import board_of, wait_health
 from support.certs import CLIENT, Issued
 from support.peers import fastnlb, free_address, nginx, nginx_version
+from support.procs import free_port
 from support.rig import receive_all
+
+from fastnlb.board import Health, Reason
 
 LARGE_HEADERS = (1, 23, 3)  # the stream module reads 107 bytes at most before it; variables for TLVs are one older
 ADDRESSES = "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port"
@@ -103,6 +107,35 @@ def test_the_header_of_a_tls_client(tmp_path, kind, tls_client, tlvs):
     with peer as log, tls_client(server, {"tlvs": tlvs}) as client:
         (host, source), (_, port) = client.getsockname(), client.getpeername()
         assert answer(client, kind) == f"{host} {source} {host} {port}", log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        ({"type": "HTTP", "proxy_protocol": True}, (Health.HEALTHY, Reason.NONE)),
+        ({"type": "HTTP"}, (Health.UNHEALTHY, Reason.CONNECT_INTERRUPT)),
+    ],
+)
+def test_a_health_check_by_http_needs_the_header(tmp_path, check, verdict):
+    peer, server = serving("http", tmp_path)
+    listener = {"protocol": "TCP", "port": free_port(), "proxy_protocol": {}}
+    with peer, fastnlb(tmp_path, server, [listener], health_check={**check, "interval": 1}) as daemon:
+        with board_of(daemon.program.pid) as board:
+            wait_health(board, 0, *verdict)
+        warned = "their health check sends none" in daemon.program.output()
+    assert warned is (verdict[0] is Health.UNHEALTHY)
+
+
+def test_a_health_check_by_tcp_with_the_header_is_nothing_to_complain_of(tmp_path, kind):
+    peer, server = serving(kind, tmp_path)
+    listener = {"protocol": "TCP", "port": free_port(), "proxy_protocol": {}}
+    check = {"interval": 1, "proxy_protocol": True}
+    with peer as log, fastnlb(tmp_path, server, [listener], health_check=check) as daemon:
+        with board_of(daemon.program.pid) as board:
+            wait_health(board, 0, Health.HEALTHY)
+        with socket.create_connection(("127.0.0.1", listener["port"]), timeout=10) as client:
+            answer(client, kind)  # nginx has one worker: the check came before
+        assert log.read_text() == ""
 
 
 def test_a_stream_server_of_old_has_no_room_for_everything(tmp_path, tls_client):

@@ -252,6 +252,8 @@ def test_a_file_that_cannot_be_read(folder: Path, name: str, reason: str) -> Non
         (", port: 8080}", ", port: 8080, weight: 0}", None),
         ("    servers:\n", "    servers: []\nx:\n", "there are no servers: connections to web will be closed"),
         ("    certificate: www\n", "    certificate: www\n    enabled: false\n", "no listener is enabled"),
+        ("    servers:\n", "    health_check: {type: HTTP, proxy_protocol: true}\n    servers:\n", None),
+        ("    certificate: www\n", "    certificate: www\n    proxy_protocol: {}\n", None),
     ],
 )
 def test_what_is_allowed_and_hardly_meant_is_a_warning(folder: Path, old: str, new: str, warning: str | None) -> None:
@@ -261,6 +263,23 @@ def test_what_is_allowed_and_hardly_meant_is_a_warning(folder: Path, old: str, n
     warnings = load(put(folder, text)).warnings
     assert [warning in each.message for each in warnings if warning] == ([True] if warning else [])
     assert all(each.warning for each in warnings)
+
+
+@pytest.mark.parametrize(
+    ("check", "warned"),
+    [
+        ("{type: HTTP}", True),
+        ("{type: HTTP, proxy_protocol: true}", False),
+        ("{type: HTTP, connect_port: 81}", False),
+        ("{type: HTTP, enabled: false}", False),
+        ("{}", False),
+    ],
+)
+def test_a_check_that_servers_with_a_header_do_not_understand(folder: Path, check: str, warned: bool) -> None:
+    text = GOOD.replace("    servers:\n", f"    health_check: {check}\n    servers:\n")
+    text = text.replace("    certificate: www\n", "    certificate: www\n    proxy_protocol: {}\n")
+    warnings = [each.message for each in load(put(folder, text)).warnings]
+    assert any("their health check sends none" in each for each in warnings) is warned, warnings
 
 
 def test_warnings_come_along_with_errors(folder: Path) -> None:

@@ -16,7 +16,7 @@ from support.procs import free_port, wait_for
 
 from fastnlb.board import Reason
 from fastnlb.control.http_check import MOST_BYTES, judge, request
-from fastnlb.control.probe import Phase, Probe
+from fastnlb.control.probe import PROXY_LOCAL, Phase, Probe
 from fastnlb.model import HealthCheck
 
 HTTP = HealthCheck("HTTP")
@@ -135,6 +135,50 @@ def test_a_server_that_says_nothing_is_timed_out() -> None:
         assert run(probe, 0.1) is Reason.RECV_RESPONSE_TIMEOUT
         assert probe.phase is Phase.RECEIVING
         release.set()
+
+
+# What begins with a PROXY protocol header
+
+
+def hears(heard: list[bytes], answer: bytes = b"") -> Callable[[socket.socket], None]:
+    """Everything, until it has an answer to give or hears the end."""
+
+    def listen(connection: socket.socket) -> None:
+        heard.append(b"")
+        while data := connection.recv(1000):
+            heard[-1] += data
+            if answer and heard[-1].endswith(b"\r\n\r\n"):
+                connection.sendall(answer)
+        heard.append(b"the end")
+
+    return listen
+
+
+def test_the_header_says_local_and_nothing_else() -> None:
+    signature, version_and_command, family, length = struct.unpack("!12sBBH", PROXY_LOCAL)
+    assert signature == bytes.fromhex("0d0a0d0a000d0a515549540a")
+    assert (version_and_command, family, length) == (0x20, 0, 0)
+
+
+def test_an_http_check_says_it_before_the_request() -> None:
+    heard: list[bytes] = []
+    check = HealthCheck("HTTP", proxy_protocol=True)
+    with server(hears(heard, OK)) as port:
+        assert run(Probe(check, "127.0.0.1", port)) is Reason.NONE
+    assert heard == [PROXY_LOCAL + request(check, "127.0.0.1")]
+
+
+def test_a_tcp_check_says_it_and_ends_without_a_reset() -> None:
+    heard: list[bytes] = []
+    with server(hears(heard)) as port:
+        assert run(Probe(HealthCheck(proxy_protocol=True), "127.0.0.1", port)) is Reason.NONE
+    assert heard == [PROXY_LOCAL, b"the end"]
+
+
+def test_a_tcp_check_with_a_header_tells_the_same_failures(black_hole: tuple[str, int]) -> None:
+    check = HealthCheck(proxy_protocol=True)
+    assert run(Probe(check, "127.0.0.1", free_port())) is Reason.CONNECT_FAILED
+    assert run(Probe(check, *black_hole), 0.1) is Reason.CONNECT_TIMEOUT
 
 
 def test_nothing_is_left_open() -> None:
