@@ -37,6 +37,7 @@ bench: build
 	$(BIN)/python bench/proxy_cost.py
 	$(BIN)/python bench/handshake_features.py
 	$(BIN)/python bench/health_cost.py
+	$(BIN)/python bench/pick_cost.py
 
 build: $(VENV)/built
 

@@ -7,9 +7,11 @@ A cell for each server and each listener, given out by the master (master/cells.
     listener  the instant the next new connection is due (cps; by the workers, atomically),
               then the connections of each worker on it
 
+and behind the cells the number of places that were ever taken (by the workers, atomically).
+
 Each worker counts its connections in a place of its own, so a worker that dies takes nobody's count with it: its heir
-clears that place.  A count over all workers is a sum over the places.  Integers are of the machine's byte order and
-aligned; a reader never sees a torn one.  `_core/board.pxd` is the same layout for the core.
+clears that place.  A count over all workers is a sum over the places that were ever taken.  Integers are of the
+machine's byte order and aligned; a reader never sees a torn one.  `_core/board.pxd` is the same layout for the core.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ MEMORY_NAME = "fastnlb-board"
 _HEALTH = struct.Struct("=II")
 _FAILURES = struct.Struct("=I")
 _COUNT = struct.Struct("=i")
+_TAKEN = struct.Struct("=Q")
 _FAILURES_AT = 8
 
 
@@ -66,14 +69,14 @@ class Board:
         self.descriptor = descriptor
         self.places = places
         self.stride = CACHE_LINE + (4 * places + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
-        self._map = mmap.mmap(descriptor, (SERVER_CELLS + LISTENER_CELLS) * self.stride, mmap.MAP_SHARED)
+        self._map = mmap.mmap(descriptor, (SERVER_CELLS + LISTENER_CELLS) * self.stride + CACHE_LINE, mmap.MAP_SHARED)
 
     @classmethod
     def create(cls, workers: int) -> Board:
         places = max(LEAST_PLACES, workers)
         descriptor = os.memfd_create(MEMORY_NAME, os.MFD_CLOEXEC)
         stride = CACHE_LINE + (4 * places + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
-        os.ftruncate(descriptor, (SERVER_CELLS + LISTENER_CELLS) * stride)
+        os.ftruncate(descriptor, (SERVER_CELLS + LISTENER_CELLS) * stride + CACHE_LINE)
         return cls(descriptor, places)
 
     def address(self) -> int:
@@ -111,6 +114,11 @@ class Board:
         self._clear(self._listener(cell))
 
     # --- workers -----------------------------------------------------------------------------------------------
+
+    def places_taken(self) -> int:
+        """Those of the workers there are, or were."""
+        (count,) = _TAKEN.unpack_from(self._map, self._listener(LISTENER_CELLS))
+        return int(count)
 
     def clear_place(self, place: int) -> None:
         """What a dead worker held is gone with it.  To be called before its heir starts."""

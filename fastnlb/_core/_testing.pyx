@@ -1,29 +1,20 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # Thin Python handles on parts of the core, for tests only: each wraps one structure and adds no logic of its own.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 
-from .board cimport board_count
 from .conn cimport conn_advance, conn_end, conn_may_follow, conn_reap, conn_timeout
-from .counters cimport N_NUMBERS, N_PICKS_FAIL_OPEN
+from .counters cimport N_NUMBERS
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
-from .crc32c cimport CRC32C_START, crc32c_add, crc32c_end
-from .endpoint cimport Endpoint, endpoint_take
 from .half cimport half_adopt
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
-from .pick cimport pick_endpoint_key, pick_server
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
-from .proxyin cimport PROXY_IN_BYTES, PROXY_IN_MALFORMED, PROXY_IN_MORE, ProxyHeader, proxyin_parse
-from .proxyout cimport ProxyFacts, Span, proxyout_write
 from .queue cimport queue_init, queue_pop, queue_push, queue_remove
-
 from .script cimport SCRIPT_LINES, Script, script_xport
 from .slab cimport slab_clear, slab_give, slab_take
 from .table cimport table_build, table_free
-from .sys cimport sockaddr_storage
 from .wheel cimport Timer, Wheel, wheel_arm, wheel_cancel, wheel_fire, wheel_init, wheel_wait_ms
 
 import os
@@ -169,131 +160,6 @@ cdef class QueueProbe:
     @property
     def live(self):
         return self.k.slab.live
-
-
-def address_key(list addresses, bint with_port):
-    """What a client is hashed to; each address as the bytes of a sockaddr."""
-    cdef sockaddr_storage address
-    cdef Endpoint end
-    cdef uint64_t key = 0
-    for raw in addresses:
-        memset(&address, 0, sizeof(address))
-        memcpy(&address, <const char*> raw, len(raw))
-        endpoint_take(&end, &address)
-        key = pick_endpoint_key(key, &end, with_port)
-    return key
-
-
-cdef class PickProbe:
-    """A group (fields as table_build takes them) whose cells are on the board at (address, places, own place)."""
-
-    cdef Core* k
-
-    def __cinit__(self, tuple group, tuple board):
-        self.k = <Core*> calloc(1, sizeof(Core))
-        self.k.count = <uint64_t*> calloc(<int> N_NUMBERS, sizeof(uint64_t))
-        address, self.k.board.places, self.k.board.place = board
-        self.k.board.base = <char*> <size_t> address
-        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, 1000, -1, 0, 0, None)], [group])
-
-    def pick(self, uint64_t key=1, int most=1):
-        """The servers that one connection tries if all of them fail, by number."""
-        cdef Conn* c = slab_take(&self.k.slab)
-        c.table = self.k.table
-        c.listener = &self.k.table.listeners[0]
-        c.key = key
-        found = []
-        while len(found) < most and pick_server(self.k, c):
-            found.append(c.server)
-        slab_give(&self.k.slab, c)
-        return found
-
-    def count(self, uint32_t server, int connections):
-        """Connections that this worker has more, or less."""
-        board_count(&self.k.board, self.k.table.groups[0].servers[server].cell.connections, connections)
-
-    @property
-    def fail_open(self):
-        return self.k.count[<int> N_PICKS_FAIL_OPEN]
-
-    def __dealloc__(self):
-        table_free(self.k.table)
-        slab_clear(&self.k.slab)
-        free(self.k.count)
-        free(self.k)
-
-
-def crc32c(*pieces):
-    cdef uint32_t crc = CRC32C_START
-    for piece in pieces:
-        crc = crc32c_add(crc, <const uint8_t*> <const char*> piece, len(piece))
-    return crc32c_end(crc)
-
-
-cdef _endpoint(Endpoint* end, bytes address, int port):
-    end.family = 4 if len(address) == 4 else 6
-    memcpy(end.address, <const char*> address, len(address))
-    (<uint8_t*> &end.port)[0], (<uint8_t*> &end.port)[1] = divmod(port, 256)
-
-
-cdef _span(Span* span, bytes value):
-    span.data = <const uint8_t*> <const char*> value
-    span.length = len(value)
-
-
-def proxy_header(source, target, flags=0, room=2048, client=0, verify=0, **spans):
-    """The header that is written for (address bytes, port) and the texts named as in ProxyFacts; None: no room.
-
-    What lies behind `room` is checked not to be touched.
-    """
-    cdef ProxyFacts facts
-    cdef uint8_t[4096] out
-    memset(&facts, 0, sizeof(facts))
-    memset(out, 0xA5, sizeof(out))
-    _endpoint(&facts.source, source[0], source[1])
-    _endpoint(&facts.target, target[0], target[1])
-    facts.flags, facts.client, facts.verify = flags, client, verify
-    _span(&facts.ids, spans.pop("ids", b""))
-    _span(&facts.alpn, spans.pop("alpn", b""))
-    _span(&facts.authority, spans.pop("authority", b""))
-    _span(&facts.version, spans.pop("version", b""))
-    _span(&facts.common_name, spans.pop("common_name", b""))
-    _span(&facts.key_alg, spans.pop("key_alg", b""))
-    _span(&facts.sig_alg, spans.pop("sig_alg", b""))
-    _span(&facts.cipher, spans.pop("cipher", b""))
-    if spans:
-        raise TypeError(spans)
-    length = proxyout_write(&facts, out, room)
-    if set((<char*> out)[room:4096]) - {0xA5}:
-        raise AssertionError("written behind the end")
-    return (<char*> out)[:length] if length else None
-
-
-PROXY_IN_MOST = PROXY_IN_BYTES
-
-
-cdef _said(Endpoint* end):
-    if end.family == 0:
-        return None
-    port = (<uint8_t*> &end.port)[0] << 8 | (<uint8_t*> &end.port)[1]
-    return (<char*> end.address)[:4 if end.family == 4 else 16], port
-
-
-def parse_proxy_header(bytes data):
-    """"more", "malformed", or (length, source, target) with None for an address that is not said.
-
-    The bytes are parsed where they end at the end of an allocation, so that a sanitizer sees a read behind them.
-    """
-    cdef ProxyHeader header
-    cdef uint8_t* copy = <uint8_t*> malloc(len(data) or 1)
-    memcpy(copy, <const char*> data, len(data))
-    size = proxyin_parse(copy, <uint32_t> len(data), &header)
-    free(copy)
-    if size == <int> PROXY_IN_MORE:
-        return "more"
-    if size == <int> PROXY_IN_MALFORMED:
-        return "malformed"
-    return size, _said(&header.source), _said(&header.target)
 
 
 cdef class RelayProbe:

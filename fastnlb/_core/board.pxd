@@ -1,7 +1,9 @@
 # The shared board as the core sees it: fastnlb/board.py has the idea and the same layout; a test compares the two.
 #
 # Counts of this worker are written by it alone, in its own place of a cell; `failures` and `due_ns` are shared and
-# only touched atomically.  Cells are borrowed: the board is mapped for as long as the process lives.
+# only touched atomically.  So is the number of places that were ever taken, behind the cells: most places never are,
+# and adding up all of them was most of what a choice by load cost.  Cells are borrowed: the board is mapped for as
+# long as the process lives.
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
@@ -52,11 +54,22 @@ cdef inline ServerCell* board_server(const Board* board, uint32_t cell) noexcept
 cdef inline ListenerCell* board_listener(const Board* board, uint32_t cell) noexcept nogil:
     return <ListenerCell*> (board.base + (<size_t> BOARD_SERVER_CELLS + cell) * board_stride(board))
 
+cdef inline uint64_t* board_taken(const Board* board) noexcept nogil:
+    """How many places were ever taken: no worker has one at or behind that."""
+    return <uint64_t*> (board.base + (<size_t> BOARD_SERVER_CELLS + BOARD_LISTENER_CELLS) * board_stride(board))
+
+cdef inline void board_take_place(const Board* board) noexcept nogil:
+    """To be called before anything is counted in this worker's place.  Workers that start together may race."""
+    cdef uint64_t* taken = board_taken(board)
+    cdef uint64_t seen = atomic_load64(taken)
+    while seen <= board.place and not atomic_swap64(taken, seen, <uint64_t> board.place + 1):
+        seen = atomic_load64(taken)
+
 cdef inline int64_t board_sum(const Board* board, const int32_t* connections) noexcept nogil:
     """The count over all workers."""
     cdef int64_t total = 0
-    cdef uint32_t i
-    for i in range(board.places):
+    cdef uint64_t i, taken = atomic_load64(board_taken(board))
+    for i in range(taken):
         total += atomic_loadi32(&connections[i])
     return total
 

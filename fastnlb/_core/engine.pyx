@@ -9,7 +9,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
-from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, board_stride
+from .board cimport BOARD_CACHE_LINE, BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, board_stride, board_take_place
 from .accept cimport acceptor_start, acceptor_stop
 from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
 from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
@@ -76,11 +76,16 @@ cdef class Engine:
         if board is not None:
             address, self.k.board.places, self.k.board.place = board
             self.k.board.base = <char*> <size_t> address
-            return 0
+        else:
+            self._make_board()
+        board_take_place(&self.k.board)
+        return 0
+
+    cdef int _make_board(self) except -1:
         self.k.board.places = 1
         cells = <size_t> BOARD_SERVER_CELLS + BOARD_LISTENER_CELLS
         # Large and hardly touched: the system gives memory for the cells that are used.
-        self.own_board = <char*> calloc(cells, board_stride(&self.k.board))
+        self.own_board = <char*> calloc(1, cells * board_stride(&self.k.board) + BOARD_CACHE_LINE)
         if self.own_board == NULL:
             raise MemoryError()
         self.k.board.base = self.own_board

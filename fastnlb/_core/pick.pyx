@@ -93,7 +93,7 @@ cdef uint32_t _by_load(Core* k, Group* group) noexcept nogil:
 cdef uint32_t _least(Core* k, Group* group, bint unusable_too) noexcept nogil:
     """The one with the fewest connections by its weight, over all workers; the first such from the cursor on.
 
-    Adding up the places of all workers costs a few cache lines a server.  Of more than 64 servers 64 are therefore
+    Adding up the places of all workers costs a cache line or more a server.  Of more than 64 servers 64 are therefore
     drawn: the best of so many is nearly the best of all (already the better of two is never far off), and workers
     that draw do not all run to the same server at once.
     """

@@ -32,6 +32,30 @@ def test_connections_count_while_they_last(backend, board):
     assert board.listener_connections(0) == 0
 
 
+def test_places_are_taken_before_they_count_and_stay_taken(backend, board):
+    server = backend(echo)
+    for place, taken in ((1, 2), (0, 2), (40, 41), (board.places - 1, board.places)):
+        one = Rig([server.address], board=(board.address(), board.places, place))
+        assert board.places_taken() == taken
+        one.close()
+    assert board.places_taken() == board.places
+
+
+def test_a_worker_that_comes_later_is_counted_by_those_that_run(backend, board):
+    """max_connections is asked of the sum that a choice by load adds up too."""
+    servers, fields = [backend(echo).address], (board.address(), board.places)
+    old = Rig(servers, board=(*fields, 0), limits=[(0, 1)])
+    new = Rig(servers, board=(*fields, 40))
+    client = new.connect()
+    client.sendall(b"x")
+    assert client.recv(1) == b"x"
+    with pytest.raises(ConnectionResetError):
+        old.connect().recv(1)
+    old.wait_for(dropped_max_connections=1)
+    for one in (old, new):
+        one.close()
+
+
 def test_a_connection_counts_on_the_server_that_took_it_in_the_end(backend, board, black_hole):
     dead = backend(echo)
     dead.close()

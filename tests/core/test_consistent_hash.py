@@ -4,7 +4,7 @@ import socket
 import struct
 
 import pytest
-from fastnlb._core._testing import PickProbe, address_key
+from fastnlb._core._testing_pick import PickProbe, address_key
 
 from fastnlb._core.buckets import bucket_table
 from fastnlb.board import Board, Health

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from fastnlb._core._testing import PickProbe
+from fastnlb._core._testing_pick import PickProbe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rig import group_fields

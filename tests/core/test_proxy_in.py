@@ -4,7 +4,7 @@ import ipaddress
 import struct
 
 import pytest
-from fastnlb._core._testing import PROXY_IN_MOST, parse_proxy_header
+from fastnlb._core._testing_proxy import PROXY_IN_MOST, parse_proxy_header
 from hypothesis import given
 from hypothesis import strategies as st
 from support.proxy_header import AWS, SIGNATURE, checked, tlv

@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from fastnlb._core._testing import crc32c, proxy_header
+from fastnlb._core._testing_proxy import crc32c, proxy_header
 from hypothesis import given
 from hypothesis import strategies as st
 from support.proxy_header import AWS

@@ -19,6 +19,8 @@ WITH_PYTHON = {
     "tlsapi.pyx",
     "tlsapi.pxd",
     "_testing.pyx",
+    "_testing_pick.pyx",
+    "_testing_proxy.pyx",
     "buckets.pyx",
     "smooth.pyx",
 }

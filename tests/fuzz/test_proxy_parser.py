@@ -9,7 +9,7 @@ import os
 import random
 import time
 
-from fastnlb._core._testing import parse_proxy_header
+from fastnlb._core._testing_proxy import parse_proxy_header
 from support.proxy_header import AWS, SIGNATURE, tlv
 
 SEED = int(os.environ.get("FASTNLB_FUZZ_SEED", time.time() // 86400))

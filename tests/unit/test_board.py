@@ -72,10 +72,17 @@ def test_connections_are_the_sum_over_workers_and_a_dead_ones_go(board):
 
 
 def test_a_board_takes_memory_for_what_is_used_only(board):
-    assert os.fstat(board.descriptor).st_size == (SERVER_CELLS + LISTENER_CELLS) * board.stride
+    assert os.fstat(board.descriptor).st_size == (SERVER_CELLS + LISTENER_CELLS) * board.stride + CACHE_LINE
     board.set_health(40_000, Health.HEALTHY)
     board.clear_place(1)
     assert os.fstat(board.descriptor).st_blocks * 512 < 64 * 1024
+
+
+def test_a_dead_workers_place_stays_taken(board):
+    assert board.places_taken() == 0
+    os.pwrite(board.descriptor, (3).to_bytes(8, "little"), (SERVER_CELLS + LISTENER_CELLS) * board.stride)
+    board.clear_place(2)
+    assert board.places_taken() == 3
 
 
 def test_cells_stay_with_their_servers(board, clock):
