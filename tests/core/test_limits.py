@@ -200,13 +200,12 @@ def test_a_storm_never_passes_the_limit(workers, board):
     threads = [threading.Thread(target=come_and_stay, args=(one.address,), daemon=True) for one in both * 4]
     for thread in threads:
         thread.start()
-    time.sleep(1.5)
+    wait_for(lambda: min(len(admitted), total(both, "dropped_max_connections")) > 300, "a storm", 30)
     end.set()
     for thread in threads:
         thread.join(20)
     assert max(most) == 3
-    assert total(both, "dropped_max_connections") > 100
-    assert len(admitted) == total(both, "accepted") > 100
+    assert len(admitted) == total(both, "accepted")
     wait_for(lambda: board.listener_connections(0) == 0, "every place to be given back")
 
 

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from support.procs import wait_for, wait_steady
 from support.rig import Rig, echo, group_fields
 
 from fastnlb.board import Board, Health
@@ -18,7 +19,7 @@ def start(board):
     made = []
 
     def make(servers, **group):
-        made.append(Rig(servers, board=(board.address(), board.places, 0), group=group))
+        made.append(Rig(servers, board=(board.address(), board.places, len(made)), group=group))
         return made[-1]
 
     yield make
@@ -51,6 +52,12 @@ def change(one, servers, generation=2, **group):
         engine.commit()
 
 
+def looks(one, times=1):
+    """Waits until the engine has looked at its servers so often: with silent clients nothing else wakes it."""
+    turns = wait_steady(lambda: one.counters()["turns"], "the engine", quiet=0.05)
+    one.wait_for(turns=turns + times)
+
+
 def ended_after(client):
     before = time.monotonic()
     assert client.recv(1) == b""
@@ -58,10 +65,10 @@ def ended_after(client):
 
 
 def test_connections_of_an_unhealthy_server_go_on(board, start, servers):
-    one = start(servers)
-    clients = connected(one)
+    one, other = start(servers), start(servers, drain_ms=0)
+    clients, (drained, _) = connected(one), connected(other)
     board.set_health(0, Health.UNHEALTHY)
-    time.sleep(1.5)
+    assert drained.recv(1) == b"", "where there is a timeout"
     assert all(lives(client) for client in clients)
 
 
@@ -85,27 +92,29 @@ def test_a_timeout_of_0_ends_them_within_a_second_or_so(board, start, servers):
 
 
 def test_a_server_that_recovers_in_time_keeps_them(board, start, servers):
-    one = start(servers, drain_ms=2500)
+    one = start(servers, drain_ms=1500)
     clients = connected(one)
-    for health in (Health.UNHEALTHY, Health.HEALTHY) * 2:
+    for health in (Health.UNHEALTHY, Health.HEALTHY, Health.UNHEALTHY):
         board.set_health(0, health)
-        time.sleep(1.5)
+        looks(one)
     assert all(lives(client) for client in clients)
 
 
 def test_a_server_seen_out_long_ago_starts_its_time_anew(board, start, servers):
-    """Nobody looks while there is no connection."""
-    one = start(servers, drain_ms=2500)
+    """Nobody looks while there is no connection: that it is out now does not say that it was all the time."""
+    one = start(servers, drain_ms=1500)
     (first,) = connected(one, 1)
     board.set_health(0, Health.UNHEALTHY)
-    time.sleep(1.5)
+    looks(one)
+    seen = time.monotonic()
     first.close()
     one.wait_idle()
-    time.sleep(2.5)
+    wait_for(lambda: time.monotonic() > seen + 2.5, "its time to be up, had anybody looked")
+    connected(one, 1)
     board.set_health(0, Health.HEALTHY)
     clients = connected(one)
     board.set_health(0, Health.UNHEALTHY)
-    time.sleep(1)
+    looks(one)
     assert all(lives(client) for client in clients)
 
 
@@ -114,7 +123,7 @@ def test_nobody_is_ended_who_had_no_other_server(board, start, servers):
         board.set_health(cell, Health.UNHEALTHY)
     one = start(servers, drain_ms=0)
     clients = connected(one)
-    time.sleep(2.2)
+    looks(one, 2)
     assert all(lives(client) for client in clients)
 
 
@@ -140,7 +149,7 @@ def test_the_newest_configuration_has_the_say(start, servers):
     one = start(servers, drain_ms=0)
     clients = connected(one)
     change(one, servers[1:], cells=[1])
-    time.sleep(2.2)
+    looks(one, 2)
     assert all(lives(client) for client in clients), "the timeout was taken out"
     change(one, servers[1:], 3, drain_ms=0, cells=[1])
     assert ended_after(clients[0]) < 2
@@ -158,11 +167,9 @@ def test_an_idle_engine_is_woken_only_where_there_is_something_to_look_at(start,
     idle, asleep, looking = start(servers, drain_ms=0), start(servers), start(servers, drain_ms=0)
     connected(asleep)
     connected(looking)
-    before = [one.counters()["turns"] for one in (idle, asleep, looking)]
-    time.sleep(3)
-    idle_turns, asleep_turns, looking_turns = (
-        one.counters()["turns"] - turns for one, turns in zip((idle, asleep, looking), before, strict=True)
-    )
-    assert idle_turns <= 1
-    assert asleep_turns <= 1
-    assert 2 <= looking_turns <= 6
+    looks(looking)
+    before = [one.counters()["turns"] for one in (idle, asleep)]
+    begin = time.monotonic()
+    looks(looking, 2)
+    assert time.monotonic() - begin > 1.5, "once a second"
+    assert [one.counters()["turns"] for one in (idle, asleep)] == before
