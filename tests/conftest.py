@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.certs import Material, make_material
+from support.proxy_header import Header, announced_echo
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,18 @@ def backend() -> Iterator[Callable[..., Any]]:
     yield start
     for server in made:
         server.close()
+
+
+@pytest.fixture
+def headers() -> list[Header]:
+    """Those that `origin` was sent."""
+    return []
+
+
+@pytest.fixture
+def origin(backend: Callable[..., Any], headers: list[Header]) -> Any:
+    """A server that demands a PROXY protocol header and echoes what follows."""
+    return backend(announced_echo(headers))
 
 
 @pytest.fixture

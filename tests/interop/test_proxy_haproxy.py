@@ -11,7 +11,7 @@ import pytest
 from support.certs import Issued
 from support.peers import fastnlb, free_address, haproxy
 from support.procs import wait_for
-from support.proxy_header import ALPN, AUTHORITY, read_header
+from support.proxy_header import ALPN, AUTHORITY
 from support.rig import receive_all
 
 FETCHES = ("src", "src_port", "dst", "dst_port", "fc_rcvd_proxy", "fc_pp_authority")
@@ -128,23 +128,6 @@ def test_it_knows_a_tls_client_and_the_name_it_asked_for(tmp_path, server, host,
 
 
 @pytest.fixture
-def headers():
-    return []
-
-
-@pytest.fixture
-def origin(backend, headers):
-    """Notes the header and echoes what follows."""
-
-    def serve(sock):
-        headers.append(read_header(sock))
-        while data := sock.recv(65536):
-            sock.sendall(data)
-
-    return backend(serve).address
-
-
-@pytest.fixture
 def through(tmp_path, host, origin):
     """through(ways, bind options, listener, parts) runs both: where a client of HAProxy connects for each way."""
 
@@ -157,7 +140,7 @@ def through(tmp_path, host, origin):
             for number, (way, entry) in enumerate(entries.items())
         ]
         with (
-            fastnlb(tmp_path, origin, [at(inner, **TRUSTING, **listener)], **parts) as daemon,
+            fastnlb(tmp_path, origin.address, [at(inner, **TRUSTING, **listener)], **parts) as daemon,
             haproxy(tmp_path, [port for _, port in entries.values()], "".join(sections), mode="tcp"),
         ):
             yield daemon, entries

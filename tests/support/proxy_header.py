@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -67,6 +68,17 @@ def checked(header: bytes, at: int) -> bytes:
     """The header with the checksum filled into the four bytes at `at`."""
     blank = header[:at] + bytes(4) + header[at + 4 :]
     return header[:at] + crc32c(blank).to_bytes(4, "big") + header[at + 4 :]
+
+
+def announced_echo(headers: list[Header]) -> Callable[[socket.socket], None]:
+    """A handler for a Backend: notes the header and echoes what follows."""
+
+    def serve(sock: socket.socket) -> None:
+        headers.append(read_header(sock))
+        while data := sock.recv(65536):
+            sock.sendall(data)
+
+    return serve
 
 
 def read_header(sock: socket.socket) -> Header:

@@ -1,10 +1,10 @@
 """The PROXY protocol header at the server: what it says of real connections, and that it comes before everything."""
 
 import socket
-import time
 
 import pytest
 from support.certs import CLIENT, Issued
+from support.procs import wait_for
 from support.proxy_header import (
     ALPN,
     AUTHORITY,
@@ -26,23 +26,6 @@ EVERYTHING = ProxyProtocol(("alpn", "authority", "crc32c", "ssl"), "vpc-1", "ep-
 PLAIN = ((8, b""), [])
 
 
-@pytest.fixture
-def headers():
-    return []
-
-
-@pytest.fixture
-def server(backend, headers):
-    """Notes the header and echoes what follows."""
-
-    def serve(sock):
-        headers.append(read_header(sock))
-        while data := sock.recv(65536):
-            sock.sendall(data)
-
-    return backend(serve)
-
-
 @pytest.fixture(scope="module")
 def staff():
     return Issued.root("staff")
@@ -54,11 +37,11 @@ def served():
 
 
 @pytest.fixture
-def front(server):
+def front(origin):
     made = []
 
     def start(certificates, **listener):
-        made.append(TlsRig([server.address], certificates, proxy_protocol=EVERYTHING, **listener))
+        made.append(TlsRig([origin.address], certificates, proxy_protocol=EVERYTHING, **listener))
         return made[-1]
 
     yield start
@@ -142,10 +125,10 @@ def test_a_name_too_long_is_left_out_and_not_cut(front, headers, served, staff):
 # --- plain TCP -------------------------------------------------------------------------------------------------
 
 
-def test_it_comes_before_any_byte_of_the_client(rig, server, headers):
-    one = rig([server.address], proxy=PLAIN)
+def test_it_comes_before_any_byte_of_the_client(rig, origin, headers):
+    one = rig([origin.address], proxy=PLAIN)
     client = one.connect()
-    wait_until(lambda: headers)
+    wait_for(lambda: headers, "the header")
     assert headers[0].source == client.getsockname()
     assert headers[0].target == one.address
     assert headers[0].tlv(CRC32C) is not None
@@ -166,38 +149,31 @@ def test_a_server_that_speaks_first_has_it_first(backend, rig):
     assert client.recv(100) == b"QUIT"
 
 
-def test_it_is_sent_to_the_server_that_is_left_after_another_refused(rig, server, headers):
+def test_it_is_sent_to_the_server_that_is_left_after_another_refused(rig, origin, headers):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         refusing = closed.getsockname()
-    one = rig([refusing, server.address], proxy=PLAIN)
+    one = rig([refusing, origin.address], proxy=PLAIN)
     client = one.connect()
     client.sendall(b"x")
     assert client.recv(1) == b"x"
     assert len(headers) == 1
 
 
-def test_a_client_that_ends_at_once_is_announced_all_the_same(rig, server, headers):
-    one = rig([server.address], proxy=PLAIN)
+def test_a_client_that_ends_at_once_is_announced_all_the_same(rig, origin, headers):
+    one = rig([origin.address], proxy=PLAIN)
     client = one.connect()
     client.shutdown(socket.SHUT_WR)
     assert client.recv(1) == b""
     assert headers[0].source == client.getsockname()
 
 
-def test_over_ipv6(server, headers, monkeypatch):
+def test_over_ipv6(origin, headers, monkeypatch):
     listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     listener.setblocking(False)
     monkeypatch.setattr("support.rig.listening_socket", lambda: listener)
-    one = Rig([server.address], proxy=PLAIN)
+    one = Rig([origin.address], proxy=PLAIN)
     client = one.connect()
-    wait_until(lambda: headers)
+    wait_for(lambda: headers, "the header")
     assert headers[0].source == client.getsockname()[:2]
     assert headers[0].target == ("::1", one.port)
     one.close()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -6,7 +6,7 @@ import time
 import pytest
 from OpenSSL import SSL
 from support.certs import Issued
-from support.proxy_header import SIGNATURE, read_header
+from support.proxy_header import SIGNATURE
 from support.tls_client import reset
 from support.tls_rig import TlsRig, certificate
 
@@ -20,21 +20,6 @@ V1 = b"PROXY TCP4 192.0.2.1 198.51.100.2 51234 443\r\n"
 V2 = SIGNATURE + bytes.fromhex("2111000cc0000201c6336402c82201bb")
 V6 = SIGNATURE + bytes.fromhex("21210024") + bytes(15) + b"\x01" + bytes(15) + b"\x02" + b"\x00\x07\x00\x08"
 LOCAL = SIGNATURE + bytes.fromhex("20000000")
-
-
-@pytest.fixture
-def headers():
-    return []
-
-
-@pytest.fixture
-def server(backend, headers):
-    def serve(sock):
-        headers.append(read_header(sock))
-        while data := sock.recv(65536):
-            sock.sendall(data)
-
-    return backend(serve)
 
 
 def is_reset(client):
@@ -53,8 +38,8 @@ def is_reset(client):
         (b"PROXY UNKNOWN\r\n", None, None),
     ],
 )
-def test_what_it_says_is_passed_on(rig, server, headers, header, source, target):
-    one = rig([server.address], proxy=(OUT, ME))
+def test_what_it_says_is_passed_on(rig, origin, headers, header, source, target):
+    one = rig([origin.address], proxy=(OUT, ME))
     client = one.connect()
     client.sendall(header + b"hello")
     assert client.recv(5) == b"hello"
@@ -64,8 +49,8 @@ def test_what_it_says_is_passed_on(rig, server, headers, header, source, target)
 
 
 @pytest.mark.parametrize("header", [V1, V2])
-def test_one_byte_at_a_time(rig, server, headers, header):
-    one = rig([server.address], proxy=(OUT, ME))
+def test_one_byte_at_a_time(rig, origin, headers, header):
+    one = rig([origin.address], proxy=(OUT, ME))
     client = one.connect()
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for byte in header + b"x":
@@ -76,9 +61,9 @@ def test_one_byte_at_a_time(rig, server, headers, header):
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_tls_follows(server, headers, version, together):
+def test_tls_follows(origin, headers, version, together):
     served = [certificate("c", Issued.root().issue("localhost"))]
-    one = TlsRig([server.address], served, proxy_protocol=ProxyProtocol(), trusted=("127.0.0.0/8",))
+    one = TlsRig([origin.address], served, proxy_protocol=ProxyProtocol(), trusted=("127.0.0.0/8",))
     client = one.tls_client(version)
     if together:
         with pytest.raises(SSL.WantReadError):
@@ -98,8 +83,8 @@ def test_tls_follows(server, headers, version, together):
 @pytest.mark.parametrize(
     "first", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x00\x05", V1[:-2] + b" \r\n", V2[:12] + b"\x11"]
 )
-def test_a_malformed_header_is_reset(rig, server, headers, first):
-    one = rig([server.address], proxy=(OUT, ME))
+def test_a_malformed_header_is_reset(rig, origin, headers, first):
+    one = rig([origin.address], proxy=(OUT, ME))
     client = one.connect()
     client.sendall(first)
     assert is_reset(client)
@@ -107,8 +92,8 @@ def test_a_malformed_header_is_reset(rig, server, headers, first):
     assert not headers
 
 
-def test_a_late_header_is_reset(rig, server):
-    one = rig([server.address], proxy=(OUT, ME), handshake_ms=200)
+def test_a_late_header_is_reset(rig, origin):
+    one = rig([origin.address], proxy=(OUT, ME), handshake_ms=200)
     client = one.connect()
     client.sendall(V1[:20])
     assert is_reset(client)
@@ -117,16 +102,16 @@ def test_a_late_header_is_reset(rig, server):
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset, lambda sock: sock.shutdown(socket.SHUT_WR)])
 @pytest.mark.parametrize("begun", [b"", V2[:15]])
-def test_a_peer_that_leaves_before_the_end_of_its_header(rig, server, begun, end):
-    one = rig([server.address], proxy=(OUT, ME))
+def test_a_peer_that_leaves_before_the_end_of_its_header(rig, origin, begun, end):
+    one = rig([origin.address], proxy=(OUT, ME))
     client = one.connect()
     client.sendall(begun)
     end(client)
     one.wait_for(2, proxy_aborted=1, closed_proxy=1)
 
 
-def test_a_header_and_the_end_at_once(rig, server, headers):
-    one = rig([server.address], proxy=(OUT, ME))
+def test_a_header_and_the_end_at_once(rig, origin, headers):
+    one = rig([origin.address], proxy=(OUT, ME))
     client = one.connect()
     client.sendall(V2 + b"last")
     client.shutdown(socket.SHUT_WR)
@@ -135,8 +120,8 @@ def test_a_header_and_the_end_at_once(rig, server, headers):
     assert headers[0].source == ("192.0.2.1", 51234)
 
 
-def test_who_is_not_trusted_cannot_make_up_an_address(rig, server, headers):
-    one = rig([server.address], proxy=(OUT, OTHERS))
+def test_who_is_not_trusted_cannot_make_up_an_address(rig, origin, headers):
+    one = rig([origin.address], proxy=(OUT, OTHERS))
     client = one.connect()
     client.sendall(V2)
     assert client.recv(100) == V2, "to the server it is the client's data"
@@ -150,8 +135,8 @@ def test_who_is_not_trusted_cannot_make_up_an_address(rig, server, headers):
     [("127.0.0.1/32", True), ("127.0.0.0/31", True), ("127.0.0.2/31", False), ("0.0.0.0/0", True), ("::/0", True),
      ("126.0.0.0/7", True), ("128.0.0.0/1", False)],
 )  # fmt: skip
-def test_networks_of_every_length(rig, server, headers, trusted, believed):
-    one = rig([server.address], proxy=(OUT, [network(trusted)]))
+def test_networks_of_every_length(rig, origin, headers, trusted, believed):
+    one = rig([origin.address], proxy=(OUT, [network(trusted)]))
     client = one.connect()
     client.sendall(V1)
     one.wait_for(**{"proxy_headers" if believed else "proxy_untrusted": 1})
