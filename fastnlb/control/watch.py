@@ -1,27 +1,25 @@
 """Which files have changed on disk, by looking: no inotify, which knows neither NFS nor a symlink's swap.
 
-A file's signature is what stat says of the file a path leads to in the end.  A file that cannot be looked at has
-one too, so that its coming and going show.
+A file that cannot be looked at has a signature too, so that its coming and going show.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from fastnlb.tls.cache import Signature, signature
 
 SHORTEST_INTERVAL = 1.0
 LOOKS_PER_SECOND = 5000  # of single files: a few per cent of a core
 MOST_PATIENCE = 30  # looks
-
-Signature = tuple[int, int, int, int] | None
 
 
 class Watch:
     """Files and their signatures when last looked at."""
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
-        self._seen: dict[Path, Signature] = {}
+        self._seen: dict[Path, Signature | None] = {}
         self._unrest = 0
         self.follow(paths)
 
@@ -55,12 +53,3 @@ class Watch:
         if ripe:
             self._unrest = 0
         return ripe
-
-
-def signature(path: Path) -> Signature:
-    """What tells one state of a file from another; None when it cannot be looked at."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - ten thousand times a second: Path.stat costs half as much again
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.procs import wait_for
 
 from fastnlb.control.watch import MOST_PATIENCE, Watch
 
@@ -52,6 +53,17 @@ def test_a_file_that_takes_its_place_with_the_same_size_and_time_is_a_change(fil
     touch(heir, 7)
     heir.replace(file)
     assert watch.changed() == {file}
+
+
+def test_other_access_rights_are_a_change(file: Path) -> None:
+    """A key that others may read is warned of, and one that we may not read cannot be used."""
+    watch = Watch([file])
+
+    def change() -> bool:
+        file.chmod(0o600)  # more than once, because the file system's clock may not have ticked since it was made
+        return watch.changed() == {file}
+
+    wait_for(change, "the change to be seen")
 
 
 def test_coming_and_going_are_changes(file: Path) -> None:
