@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from support import servers
+from support.procs import Program
 from support.site import Site
+from support.tiny_client import Start
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +25,18 @@ def site(tmp_path: Path, echo: tuple[str, int]) -> Iterator[Site]:
     if made.program is not None:
         made.program.kill()
         assert "Traceback" not in made.program.output()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a tiny daemon, steered by files in tmp_path: start(workers, port, ..., KEY=value)."""
+    started: list[Program] = []
+
+    def begin(workers: int, *ports: int, **env: str) -> Program:
+        arguments = ["-m", "support.tiny_daemon", str(tmp_path), str(workers), *map(str, ports)]
+        started.append(Program(arguments, tmp_path / f"stderr-{len(started)}", env))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.kill()
