@@ -75,11 +75,39 @@ class Server:
     """One backend: a literal IPv4 or IPv6 address and a port 1..65535; weight 0..100, 0 = no new connections.
 
     `port` 0, in groups with `any_port` only: the port that the client came to.
+    `host` is the name that the address was found by, "" for one that was written down.
     """
 
     address: str
     port: int
     weight: int = 100
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedServer:
+    """A host name in place of an address: a Server for each address it has; lower case."""
+
+    host: str
+    port: int
+    weight: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host name and its addresses when last resolved, IPv4 first, each kind in order; none before that."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Whom host names are asked of, as (address, port), none = as the system says; how long an answer counts."""
+
+    nameservers: tuple[tuple[str, int], ...] = ()
+    min_ttl: int = 5
+    max_ttl: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +140,8 @@ class ServerGroup:
 
     `connection_drain_timeout`: how long the connections of a server that takes no new ones go on; None = for ever.
     `health_check` None: nobody checks.  `any_port`: for listeners on a range of ports; a client that came to port N
-    is connected to port N of its server.
+    is connected to port N of its server.  `servers` are all there are; those with a `host` are there because one of
+    the `named_servers` has that address.
     """
 
     name: str
@@ -121,6 +150,7 @@ class ServerGroup:
     connection_drain_timeout: int | None = None
     health_check: HealthCheck | None = None
     any_port: bool = False
+    named_servers: tuple[NamedServer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +211,18 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole desired state; names are unique within a kind and every reference in it resolves."""
+    """The whole desired state; names are unique within a kind and every reference in it resolves.
+
+    `hosts` are the host names of all groups, sorted, with what is known of them.
+    """
 
     listeners: tuple[Listener, ...] = ()
     server_groups: tuple[ServerGroup, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     ca_certificates: tuple[CaCertificate, ...] = ()
     security_policies: tuple[SecurityPolicy, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    resolver: Resolver = Resolver()
 
     def active_listeners(self) -> tuple[Listener, ...]:
         """The listeners that accept connections: those not stopped with `enabled: false`."""

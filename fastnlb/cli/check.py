@@ -53,8 +53,11 @@ def _encodable(text: str) -> str:
 
 
 def _notes(snapshot: Snapshot) -> list[str]:
-    """What the TLS library lacks of the policies in use."""
+    """What the TLS library lacks of the policies in use, and what is not looked at here."""
     notes = []
+    names = {each.host for group in snapshot.server_groups for each in group.named_servers}
+    if names:
+        notes.append(f"{count(len(names), 'host name')} of servers: resolved by the daemon when it runs, not here")
     for policy in snapshot.security_policies:
         missing = missing_ciphers(policy)
         if missing:

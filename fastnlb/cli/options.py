@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastnlb.config.schema_types import is_listen_address, literal_address
+from fastnlb.config.schema_types import is_host_name, is_listen_address, literal_address
 
 MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A literal address and a port."""
+    """A literal address, or the host name of a server in lower case, and a port."""
 
     address: str
     port: int
@@ -27,6 +27,10 @@ class Endpoint:
     def is_wildcard(self) -> bool:
         return self.address in ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
+    @property
+    def is_host_name(self) -> bool:
+        return is_host_name(self.address)
+
 
 if TYPE_CHECKING:
     _EndpointBase = click.ParamType[Endpoint]
@@ -36,12 +40,15 @@ else:  # the oldest click we run with cannot be subscripted
 
 
 class EndpointType(_EndpointBase):
-    """`192.0.2.1:443`, `[2001:db8::1]:443`, and for a listener `:443`, which is every IPv4 address."""
+    """`192.0.2.1:443`, `[2001:db8::1]:443`; for a listener `:443`, which is every IPv4 address; for a server
+    `app.example.com:443`.
+    """
 
     name = "address:port"
 
-    def __init__(self, any_address: bool = False) -> None:
+    def __init__(self, any_address: bool = False, host_name: bool = False) -> None:
         self._any_address = any_address
+        self._host_name = host_name
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
         if isinstance(value, Endpoint):
@@ -57,9 +64,12 @@ class EndpointType(_EndpointBase):
         bracketed = address.startswith("[") and address.endswith("]")
         if ":" in address and not bracketed:
             self.fail(f"{value!r}: an IPv6 address stands in brackets, as in [::1]:8443", param, ctx)
+        if self._host_name and is_host_name(address):
+            return address.lower()
         literal = literal_address(address[1:-1] if bracketed else address)
         if literal is None:
-            self.fail(f"{value!r}: an IPv4 address or an IPv6 address in brackets is needed", param, ctx)
+            more = ", or a host name," if self._host_name else ""
+            self.fail(f"{value!r}: an IPv4 address or an IPv6 address in brackets{more} is needed", param, ctx)
         if self._any_address and not is_listen_address(str(literal)):
             self.fail(f"{value!r}: an IPv6 socket is for IPv6 alone; listen on the IPv4 address", param, ctx)
         if bracketed and literal.version == 4:

@@ -22,6 +22,7 @@ from fastnlb.model import (
     Certificate,
     HealthCheck,
     Listener,
+    NamedServer,
     Server,
     ServerGroup,
     Settings,
@@ -38,7 +39,9 @@ _FILE = click.Path(path_type=Path)
 
 @click.command()
 @click.option("--listen", required=True, type=EndpointType(any_address=True), help="Where clients connect.")
-@click.option("--server", "servers", required=True, multiple=True, type=EndpointType(), help="Repeat for more.")
+@click.option(
+    "--server", "servers", required=True, multiple=True, type=EndpointType(host_name=True), help="Repeat for more."
+)
 @click.option("--protocol", type=click.Choice([TCPSSL, TCP]), default=TCPSSL, show_default=True)
 @click.option("--certificate", type=_FILE, help="PEM: the leaf first, then its chain.")
 @click.option("--private-key", type=_FILE, help="PEM; may be in the certificate's file.")
@@ -109,7 +112,12 @@ def quick_snapshot(
         security_policy=security_policy,
         alpn_policy=alpn_policy,
     )
-    group = ServerGroup(NAME, tuple(Server(each.address, each.port) for each in servers), health_check=health_check)
+    group = ServerGroup(
+        NAME,
+        tuple(Server(each.address, each.port) for each in servers if not each.is_host_name),
+        health_check=health_check,
+        named_servers=tuple(NamedServer(each.address, each.port) for each in servers if each.is_host_name),
+    )
     return Snapshot(
         listeners=(listener,),
         server_groups=(group,),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from fastnlb.board import Board
+from fastnlb.control.first_look import first_look
 from fastnlb.control.run import main as control_main
 from fastnlb.control.source import Start
 from fastnlb.master.arbiter import Arbiter
@@ -28,8 +29,10 @@ def serve(
 ) -> int:
     """Runs the daemon to its end; its exit code.  `in_child` runs first in every child, `on_ready` here.
 
-    `start` is the configuration file the Snapshot was read from; without one nothing can be reloaded.
+    `start` is the configuration file the Snapshot was read from; without one nothing can be reloaded.  Host names
+    are resolved before anything else, which takes a few seconds when that fails.
     """
+    snapshot = first_look(snapshot)
     page = Page.create(rows=settings.workers)
     board = Board.create(settings.workers)
     fronts = make_fronts(snapshot)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fastnlb import __version__
 from fastnlb.config.errors import Report, Where
-from fastnlb.config.schema_types import is_unix_socket, literal_address
+from fastnlb.config.schema_types import is_unix_socket
 
 _EACH = "*"
 _VERSION = ".".join(__version__.split(".")[:2])
@@ -39,10 +39,6 @@ def _group(key: str, what: str, default: object) -> Row:
     return Row(("server_groups", _EACH, key), what, _other_than(default))
 
 
-def _is_host_name(value: object) -> bool:
-    return isinstance(value, str) and literal_address(value) is None and not is_unix_socket(value)
-
-
 def _is_unix_socket(value: object) -> bool:
     return isinstance(value, str) and is_unix_socket(value)
 
@@ -62,15 +58,9 @@ TABLE: tuple[Row, ...] = (
     _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
     Row(
         ("server_groups", _EACH, "servers", _EACH, "address"),
-        "a host name as a server",
-        _is_host_name,
-        "write a literal IPv4 or IPv6 address",
-    ),
-    Row(
-        ("server_groups", _EACH, "servers", _EACH, "address"),
         "a unix socket as a server",
         _is_unix_socket,
-        "write a literal IPv4 or IPv6 address",
+        "write an address or a host name",
     ),
     Row(("listeners", _EACH, "protocol"), "the protocol UDP", _other_than("TCPSSL", "TCP"), "use TCPSSL or TCP"),
 )

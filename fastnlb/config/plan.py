@@ -16,6 +16,7 @@ from fastnlb.model import (
     Certificate,
     HealthCheck,
     Listener,
+    NamedServer,
     ProxyProtocol,
     SecurityPolicy,
     Server,
@@ -192,6 +193,8 @@ def _detail_authority(field: str, old: CaCertificate, new: CaCertificate) -> Ite
 def _detail_group(field: str, old: ServerGroup, new: ServerGroup) -> Iterator[str]:
     if field == "servers":
         yield from _detail_servers(old.servers, new.servers)
+    elif field == "named_servers":
+        yield from _detail_named_servers(old.named_servers, new.named_servers)
     elif field == "health_check":
         yield from _detail_health_check(old.health_check, new.health_check)
     else:
@@ -210,13 +213,27 @@ def _detail_health_check(old: HealthCheck | None, new: HealthCheck | None) -> It
 def _detail_servers(old: Sequence[Server], new: Sequence[Server]) -> Iterator[str]:
     before, after = _by_endpoint(old), _by_endpoint(new)
     kept = [endpoint for endpoint in after if endpoint in before]
-    yield from (f"server {endpoint} added" for endpoint in after if endpoint not in before)
+    yield from (
+        f"server {endpoint}{_found_by(after[endpoint])} added" for endpoint in after if endpoint not in before
+    )
     for endpoint in kept:
         if before[endpoint].weight != after[endpoint].weight:
             yield f"server {endpoint} weight {before[endpoint].weight} -> {after[endpoint].weight}"
-    yield from (f"server {endpoint} removed" for endpoint in before if endpoint not in after)
+    yield from (
+        f"server {endpoint}{_found_by(before[endpoint])} removed" for endpoint in before if endpoint not in after
+    )
     if kept != [endpoint for endpoint in before if endpoint in after]:
         yield "servers in another order"
+
+
+def _detail_named_servers(old: Sequence[NamedServer], new: Sequence[NamedServer]) -> Iterator[str]:
+    """What a change of them does to servers is said where those are; this is for names that came or went."""
+    before, after = ({f"{each.host}:{each.port}": each for each in side} for side in (old, new))
+    yield from (f"host name {place} added" for place in after if place not in before)
+    for place in after:
+        if place in before and before[place].weight != after[place].weight:
+            yield f"host name {place} weight {before[place].weight} -> {after[place].weight}"
+    yield from (f"host name {place} removed" for place in before if place not in after)
 
 
 def _by_endpoint(servers: Sequence[Server]) -> dict[str, Server]:
@@ -232,6 +249,10 @@ def _endpoint(address: str, port: int, last_port: int = 0) -> str:
 
 def _ports(port: int, last_port: int) -> str:
     return f"{port}-{last_port}" if last_port else str(port)
+def _found_by(server: Server) -> str:
+    return f" ({server.host})" if server.host else ""
+
+
 
 
 def _show(value: object) -> str:

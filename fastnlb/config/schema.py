@@ -18,6 +18,7 @@ from fastnlb.config.schema_types import (
     HttpPath,
     ListenAddress,
     Name,
+    Nameserver,
     Network,
     PolicyName,
     Port,
@@ -30,6 +31,7 @@ from fastnlb.config.schema_types import (
     Workers,
     choice,
     literal_address,
+    refuse,
     refuse_lack,
     split_host_port,
     whole,
@@ -124,7 +126,7 @@ class HealthCheckBlock(Block):
 class ServerBlock(Block):
     """One backend.  `port` is left out only in an any_port group or for a unix socket."""
 
-    address: ServerAddress = Field(description="a literal IPv4 or IPv6 address")
+    address: ServerAddress = Field(description="an IPv4 or IPv6 address or a host name")
     port: ServerPort | None = None
     weight: Annotated[int, whole(0, 100)] = 100
 
@@ -191,6 +193,20 @@ class ListenerBlock(Block):
     enabled: Flag = True
 
 
+class ResolverBlock(Block):
+    """Whom the host names of servers are asked of, and for how many seconds an answer counts."""
+
+    nameservers: list[Nameserver] = Field(default=[], max_length=8)
+    min_ttl: Annotated[int, whole(1, 3600, "seconds")] = 5
+    max_ttl: Annotated[int, whole(1, 86_400, "seconds")] = 300
+
+    @model_validator(mode="after")
+    def _check_order(self) -> ResolverBlock:
+        if self.min_ttl > self.max_ttl:
+            refuse(f"min_ttl {self.min_ttl} is above max_ttl {self.max_ttl}: write it no larger")
+        return self
+
+
 class FileBlock(Block):
     """The whole of fastnlb.yaml."""
 
@@ -203,6 +219,7 @@ class FileBlock(Block):
     core_dumps: Flag = False
     admin: AdminBlock = AdminBlock()
     logging: LoggingBlock = LoggingBlock()
+    resolver: ResolverBlock = ResolverBlock()
     certificates: list[CertificateBlock] = []
     ca_certificates: list[CaCertificateBlock] = []
     security_policies: list[SecurityPolicyBlock] = []

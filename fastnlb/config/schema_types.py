@@ -25,6 +25,7 @@ _HTTP_PATH = re.compile(r"/[A-Za-z0-9\-/.%?#&=_;~!()*\[\]@$^:',+]*")
 _TAG_TEXT = re.compile(r"[\w.:/+\-@ ]*")
 _TAG_VALUE = re.compile(r"[\w.:/=+\-@ ]*")
 _LIMIT_TAGS = 20
+DNS_PORT = 53
 
 
 def refuse(message: str) -> NoReturn:
@@ -157,6 +158,12 @@ def split_host_port(value: str) -> tuple[str, int] | None:
     return str(address), int(port)
 
 
+def split_nameserver(value: str) -> tuple[str, int] | None:
+    """`10.0.0.2`, `::1`, `127.0.0.1:8600` or `[::1]:8600` as address and port, 53 when it has none; or None."""
+    address = literal_address(value)
+    return split_host_port(value) if address is None else (str(address), DNS_PORT)
+
+
 def _check_workers(value: object) -> int | str:
     if value == "auto":
         return "auto"
@@ -211,6 +218,13 @@ HostPort = Annotated[
     text(
         "an address and a port, such as 127.0.0.1:9901 or [::1]:9901",
         lambda value: split_host_port(value) is not None,
+    ),
+]
+Nameserver = Annotated[
+    str,
+    text(
+        "an address, with or without a port, such as 10.0.0.2 or 127.0.0.1:8600",
+        lambda value: split_nameserver(value) is not None,
     ),
 ]
 Network = Annotated[str, text("a network such as 10.0.0.0/8, without host bits", is_network)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fastnlb import model
 from fastnlb.config import schema
-from fastnlb.config.schema_types import literal_address
+from fastnlb.config.schema_types import is_host_name, literal_address, split_nameserver
 from fastnlb.tls.policies import SYSTEM, TLS_VERSIONS
 
 MAX_WORKERS = 1024
@@ -31,6 +31,7 @@ def snapshot(
         certificates=certificates,
         ca_certificates=tuple(each for each in ca_certificates if each.name in asked),
         security_policies=tuple(policy for policy in policies if policy.name in used),
+        resolver=_resolver(file.resolver),
     )
 
 
@@ -96,7 +97,7 @@ def _networks(block: schema.AcceptProxyProtocolBlock | None) -> tuple[str, ...]:
 
 
 def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
-    servers = tuple(map(_server, block.servers))
+    servers = tuple(_server(each) for each in block.servers if not is_host_name(each.address))
     return model.ServerGroup(
         block.name,
         servers,
@@ -104,6 +105,7 @@ def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
         health_check=_health_check(block.health_check),
         connection_drain_timeout=block.connection_drain_timeout,
         any_port=block.any_port,
+        named_servers=tuple(_named_server(each) for each in block.servers if is_host_name(each.address)),
     )
 
 
@@ -128,6 +130,16 @@ def _health_check(block: schema.HealthCheckBlock) -> model.HealthCheck | None:
 
 def _server(block: schema.ServerBlock) -> model.Server:
     return model.Server(_canonical(block.address), block.port or 0, block.weight)
+
+
+def _named_server(block: schema.ServerBlock) -> model.NamedServer:
+    """It stands for no address yet: whoever serves the Snapshot has it resolved."""
+    return model.NamedServer(block.address.lower(), block.port or 0, block.weight)
+
+
+def _resolver(block: schema.ResolverBlock) -> model.Resolver:
+    nameservers = tuple(place for each in block.nameservers if (place := split_nameserver(each)) is not None)
+    return model.Resolver(nameservers, block.min_ttl, block.max_ttl)
 
 
 def _canonical(address: str) -> str:

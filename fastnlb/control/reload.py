@@ -1,28 +1,32 @@
 """Reload and refresh: what was read becomes a proposal to the master, one at a time, as events in and frames out.
 
-A reload reads the whole configuration, and proposes exactly that.  A refresh reads the files of certificates again,
-and proposes the state in force with what they hold now.  Whoever asks while a proposal waits for its outcome gets one
-more afterwards, however many ask.  Nothing that goes wrong in either changes anything, and each ends in the log.
+A reload reads the whole configuration, and proposes exactly that, once its host names have been looked up.  A refresh
+reads the files of certificates again, and proposes the state in force with what they hold now.  Whoever asks while a
+proposal waits for its outcome gets one more afterwards, however many ask.  Nothing that goes wrong in either changes
+anything, and each ends in the log.
 """
 
 from __future__ import annotations
 
 import logging
-import os
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from fastnlb.channel import ChannelClosed, encode_snapshot, payload_descriptor
+from fastnlb.channel import ChannelClosed
 from fastnlb.config.errors import ConfigError, Problem
 from fastnlb.config.load import Loaded
-from fastnlb.config.plan import plan
 from fastnlb.control.graft import graft
+from fastnlb.control.names import NEVER
+from fastnlb.control.naming import no_server_yet, without_servers
+from fastnlb.control.proposals import Outlet, Proposals
 from fastnlb.control.settings import fixed_differences
 from fastnlb.model import Snapshot
 
 FROM_THE_START = 1  # the generation of what the loader had read before this process was forked
+NAMES_SECONDS = 6.0  # that new host names have to resolve before a reload goes on without them
 
 log = logging.getLogger("fastnlb.control")
 
@@ -43,19 +47,6 @@ class Loader(Protocol):
     def staple_files(self) -> frozenset[Path]: ...
 
 
-class Outlet(Protocol):
-    """The sending half of a Channel."""
-
-    def send(self, kind: str, fds: Iterable[int] = (), **fields: Any) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Proposal:
-    serial: int
-    snapshot: Snapshot
-    reload: bool  # somebody waits for `reloaded`
-
-
 class Reloads:
     """The state of all that.  Events only take note; `turn` does what is due, which may take as long as reading does.
 
@@ -63,17 +54,25 @@ class Reloads:
     While `stale`, what the loader read last is not what was accepted last: refresh until it is not.
     """
 
-    def __init__(self, loader: Loader, accepted: Loaded, outlet: Outlet) -> None:
+    def __init__(
+        self,
+        loader: Loader,
+        accepted: Loaded,
+        outlet: Outlet,
+        proposals: Proposals,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._loader = loader
         self._outlet = outlet
+        self._proposals = proposals
+        self._clock = clock
         self._file = accepted.file
         self._running_with = accepted.settings
         self._watching = accepted.settings.watch
         self._told = frozenset(accepted.warnings)
-        self._in_force: Snapshot | None = None
-        self._proposal: _Proposal | None = None
-        self._last_serial = 0
         self._reload_due = False
+        self._read: Snapshot | None = None  # by a reload that waits for its host names
+        self._read_until = NEVER
         self._refresh_due = False
         self._refused: tuple[Problem, ...] = ()
         self.stale = False
@@ -83,10 +82,10 @@ class Reloads:
 
     def on_current(self, generation: int, snapshot: Snapshot) -> None:
         """What the master serves.  The first time, files may have changed since they were read."""
-        if self._in_force is None:
+        if self._proposals.in_force is None:
             self.stale = generation != FROM_THE_START
             self._refresh_due = self.stale or bool(self.paths)
-        self._in_force = snapshot
+        self._proposals.on_current(snapshot)
 
     def on_reload(self) -> None:
         self._reload_due = True
@@ -95,29 +94,38 @@ class Reloads:
         self._refresh_due = True
 
     def on_outcome(self, serial: int, accepted: bool) -> None:
-        """The master logs it; here it only matters what is in force now."""
-        proposal = self._proposal
-        if proposal is None or proposal.serial != serial:
-            return
-        self._proposal = None
-        if accepted:
-            self._in_force = proposal.snapshot
-        if proposal.reload:
+        ended = self._proposals.on_outcome(serial, accepted)
+        if ended is not None and ended.reload:
             self._outlet.send("reloaded")
 
     def turn(self) -> None:
         """Does what is due and possible now.  Raises ChannelClosed."""
-        while self._in_force is not None and self._proposal is None:
-            if self._reload_due:
-                self._reload_due = False
-                self._attempt("reload", self._reload, self._in_force)
-                if self._proposal is None:
-                    self._outlet.send("reloaded")
+        while (in_force := self._proposals.in_force) is not None and not self._proposals.waiting:
+            if self._read is not None or self._reload_due:
+                if not self._reload_further(in_force):
+                    return
             elif self._refresh_due:
                 self._refresh_due = False
-                self._attempt("refresh", self._refresh, self._in_force)
+                self._attempt("refresh", self._refresh, in_force)
             else:
                 return
+
+    def next_due(self) -> float:
+        """When `turn` has something to do that nothing else wakes the loop for, on the clock."""
+        return NEVER if self._read is None or self._proposals.waiting else self._read_until
+
+    def _reload_further(self, in_force: Snapshot) -> bool:
+        """The next half of a reload; False when it has to wait for host names."""
+        if self._read is None:
+            self._reload_due = False
+            self._attempt("reload", self._reload, in_force)
+        elif self._proposals.settled(self._read) or self._clock() >= self._read_until:
+            self._attempt("reload", partial(self._go_on, self._read), in_force)
+        else:
+            return False
+        if self._read is None and not self._proposals.waiting:
+            self._outlet.send("reloaded")
+        return True
 
     def _attempt(self, what: str, act: Callable[[Snapshot], None], in_force: Snapshot) -> None:
         """Whatever a configuration does to the code that reads it, this process stays of use."""
@@ -135,15 +143,27 @@ class Reloads:
 
     # Reading
 
-    def _reload(self, in_force: Snapshot) -> None:
+    def _reload(self, _in_force: Snapshot) -> None:
         loaded = self._load()
         self._refresh_due = False  # it is part of it
         for line in fixed_differences(self._running_with, loaded.settings):
             log.warning("%s", line)
-        if loaded.snapshot == in_force:
-            log.info("reload: nothing has changed")
-        else:
-            self._propose(in_force, loaded.snapshot, reload=True)
+        self._proposals.expect(loaded.snapshot)
+        self._read, self._read_until = loaded.snapshot, self._clock() + NAMES_SECONDS
+
+    def _go_on(self, read: Snapshot, in_force: Snapshot) -> None:
+        """What was read is proposed, with the servers that its names stand for."""
+        self._read = None
+        wanted = self._proposals.completed(read)
+        for group in without_servers(wanted):
+            log.warning("%s", no_server_yet(group))
+        try:
+            if wanted == in_force:
+                log.info("reload: nothing has changed")
+            else:
+                self._proposals.propose(wanted, reload=True)
+        finally:
+            self._proposals.expect(None)
 
     def _refresh(self, in_force: Snapshot) -> None:
         loaded = self._load() if self.stale else self._loader.refresh()
@@ -151,7 +171,7 @@ class Reloads:
         self._told = frozenset(loaded.warnings)
         grafted = graft(in_force, loaded.snapshot, staples_only=not self._watching)
         if grafted != in_force:
-            self._propose(in_force, grafted, reload=False)
+            self._proposals.propose(grafted, reload=False)
 
     def _load(self) -> Loaded:
         loaded = self._loader.load()
@@ -171,26 +191,3 @@ class Reloads:
     def _log_problems(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
             log.log(logging.WARNING if problem.warning else logging.ERROR, "%s", problem.render(self._file))
-
-    # Proposing
-
-    def _propose(self, in_force: Snapshot, wanted: Snapshot, *, reload: bool) -> None:
-        _log_plan(in_force, wanted)
-        self._last_serial += 1
-        payload = payload_descriptor(encode_snapshot(wanted))
-        try:
-            self._outlet.send("propose", [payload], serial=self._last_serial)
-        finally:
-            os.close(payload)
-        self._proposal = _Proposal(self._last_serial, wanted, reload)
-
-
-def _log_plan(old: Snapshot, new: Snapshot) -> None:
-    """A change that cannot be put into words is still one that was asked for."""
-    try:
-        lines = plan(old, new).describe()
-    except Exception as error:
-        log.warning("cannot describe the change: %s: %s", type(error).__name__, error)
-        return
-    for line in lines:
-        log.info("%s", line)

@@ -1,8 +1,9 @@
 """The life of the control process: a loop over its channel to the master, the sockets of health checks and the clock.
 
 Reading a configuration may hold the loop up for seconds.  Traffic is the workers' and the master does not wait;
-health checks do, and are told, so that no server is blamed for it.  Signals are the business of the master.  The end
-of the channel means that the master is gone, and there is nothing to be in control of: exit at once.
+health checks do, and are told, so that no server is blamed for it.  Host names are looked up beside it, in a thread.
+Signals are the business of the master.  The end of the channel means that the master is gone, and there is nothing to
+be in control of: exit at once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from typing import Protocol
 from fastnlb.board import Board
 from fastnlb.channel import Channel, ChannelClosed, ChannelError, Frame, decode_offer, read_payload
 from fastnlb.control.health import Checks
-from fastnlb.control.source import NEVER, Start, origin
+from fastnlb.control.names import NEVER, Names
+from fastnlb.control.proposals import Proposals
+from fastnlb.control.resolver import Lookups
+from fastnlb.control.source import Start, origin
 
 DONE = 0
 LATE = 0.5  # seconds that the loop is away from its sockets, from which on it is held up
@@ -50,7 +54,8 @@ class Control:
     def __init__(self, channel: Channel, board: Board, start: Start | None) -> None:
         self._channel = channel
         self._selector = selectors.DefaultSelector()
-        self._origin = origin(start, channel)
+        self._lookups = Lookups(self._selector)
+        self._origin = origin(start, channel, Proposals(channel, Names(self._lookups)))
         self._checks = Checks(board, self._selector)
         self._stopping = False
         self._handlers: dict[str, Callable[[Frame], None]] = {
@@ -82,6 +87,7 @@ class Control:
 
     def close(self) -> None:
         self._checks.close()
+        self._lookups.close()
         self._selector.close()
         self._channel.close()
 

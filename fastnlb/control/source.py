@@ -1,7 +1,7 @@
 """The configuration file as the control process's loop sees it: what of Reloads is due, and when.
 
 Files are looked at in an interval; a loader that is behind what is in force is asked to read again, more and more
-rarely.  A daemon without a file has a NoSource in its place, which only says so.
+rarely.  A daemon without a file has a NoSource in its place: all that can change there is what host names stand for.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fastnlb.config.load import Loaded
-from fastnlb.control.reload import Loader, Outlet, Reloads
+from fastnlb.control.names import NEVER
+from fastnlb.control.proposals import Outlet, Proposals
+from fastnlb.control.reload import Loader, Reloads
 from fastnlb.control.watch import Watch
 from fastnlb.model import Snapshot
 
 FIRST_RETRY = 1.0  # seconds, doubled up to the longest
 LONGEST_RETRY = 60.0
-NEVER = float("inf")
 
 log = logging.getLogger("fastnlb.control")
 
@@ -49,38 +50,40 @@ class Origin(Protocol):
         ...
 
 
-def origin(start: Start | None, outlet: Outlet) -> Origin:
-    return NoSource(outlet) if start is None else Source(start, outlet)
+def origin(start: Start | None, outlet: Outlet, proposals: Proposals) -> Origin:
+    return NoSource(outlet, proposals) if start is None else Source(start, outlet, proposals)
 
 
 class NoSource:
     """Nothing can be read again; whoever asks is told."""
 
-    def __init__(self, outlet: Outlet) -> None:
+    def __init__(self, outlet: Outlet, proposals: Proposals) -> None:
         self._outlet = outlet
+        self._proposals = proposals
 
     def on_current(self, generation: int, snapshot: Snapshot) -> None:
-        pass
+        self._proposals.on_current(snapshot)
 
     def on_reload(self) -> None:
         log.warning("nothing to reload: started without a configuration file")
         self._outlet.send("reloaded")
 
     def on_outcome(self, serial: int, accepted: bool) -> None:
-        pass
+        self._proposals.on_outcome(serial, accepted)
 
     def turn(self) -> None:
-        pass
+        self._proposals.turn()
 
     def next_due(self) -> float:
-        return NEVER
+        return self._proposals.next_due()
 
 
 class Source:
     """Reloads, with the times that are its business."""
 
-    def __init__(self, start: Start, outlet: Outlet) -> None:
-        self._reloads = Reloads(start.loader, start.accepted, outlet)
+    def __init__(self, start: Start, outlet: Outlet, proposals: Proposals) -> None:
+        self._proposals = proposals
+        self._reloads = Reloads(start.loader, start.accepted, outlet, proposals)
         self._watched = self._reloads.paths
         self._watch = Watch(self._watched)
         self._next_retry: float | None = None
@@ -97,6 +100,7 @@ class Source:
         self._reloads.on_outcome(serial, accepted)
 
     def turn(self) -> None:
+        self._proposals.turn()
         self._look()
         self._retry()
         self._reloads.turn()
@@ -104,7 +108,8 @@ class Source:
 
     def next_due(self) -> float:
         next_look = NEVER if self._watch.interval is None else self._next_look
-        return min(next_look, NEVER if self._next_retry is None else self._next_retry)
+        next_retry = NEVER if self._next_retry is None else self._next_retry
+        return min(next_look, next_retry, self._reloads.next_due(), self._proposals.next_due())
 
     def _look(self) -> None:
         if self._watch.interval is None or time.monotonic() < self._next_look:

@@ -15,10 +15,23 @@ from support.procs import descriptors
 from fastnlb.channel import ChannelClosed, decode_snapshot, read_payload
 from fastnlb.config.errors import ConfigError, Problem
 from fastnlb.config.load import Loaded
+from fastnlb.control.answer import Answer
 from fastnlb.control.graft import graft
+from fastnlb.control.names import Names
+from fastnlb.control.proposals import Proposals
 from fastnlb.control.reload import Reloads
 from fastnlb.control.settings import fixed_differences
-from fastnlb.model import CaCertificate, Certificate, Listener, Server, ServerGroup, Settings, Snapshot, Staple
+from fastnlb.model import (
+    CaCertificate,
+    Certificate,
+    Listener,
+    Resolver,
+    Server,
+    ServerGroup,
+    Settings,
+    Snapshot,
+    Staple,
+)
 
 PEM, KEY, STAPLE = Path("/c/www.pem"), Path("/c/www.key"), Path("/c/www.ocsp")
 
@@ -77,12 +90,26 @@ class FakeChannel:
         self.sent.append((kind, (fields["serial"], *payloads) if kind == "propose" else fields or None))
 
 
+class NobodyToAsk:
+    """These tests have no host names; test_names.py has."""
+
+    def ask(self, name: str, settings: Resolver) -> None:
+        raise AssertionError(name)
+
+    def take(self) -> list[tuple[str, Answer]]:
+        return []
+
+
+def reloads_on(loader: FakeLoader, channel: FakeChannel, watch: bool = False) -> Reloads:
+    return Reloads(loader, loaded(snapshot(), watch=watch), channel, Proposals(channel, Names(NobodyToAsk())))
+
+
 class Stage:
     """One Reloads that knows what is in force."""
 
     def __init__(self, generation: int = 1, watch: bool = False) -> None:
         self.loader, self.channel = FakeLoader(), FakeChannel()
-        self.reloads = Reloads(self.loader, loaded(snapshot(), watch=watch), self.channel)
+        self.reloads = reloads_on(self.loader, self.channel, watch=watch)
         self.reloads.on_current(generation, snapshot())
 
     def reload(self, what: Loaded | Exception) -> None:
@@ -130,7 +157,7 @@ def test_a_refused_proposal_is_not_in_force() -> None:
 
 def test_nothing_happens_before_it_is_known_what_is_in_force() -> None:
     loader, channel = FakeLoader(), FakeChannel()
-    reloads = Reloads(loader, loaded(snapshot()), channel)
+    reloads = reloads_on(loader, channel)
     reloads.on_reload()
     reloads.turn()
     assert not loader.calls

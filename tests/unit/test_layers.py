@@ -21,7 +21,13 @@ MAY_IMPORT = {
     "worker": {"model", "board", "channel", "stats", "tls", "master", "_core"},
     "cli": {"model", "board", "config", "tls", "stats", "master", "control", "worker"},
 }
-FOREIGN_KEEPERS = {"OpenSSL": {"tls", "worker"}, "cryptography": {"tls"}, "yaml": {"config"}, "pydantic": {"config"}}
+FOREIGN_KEEPERS = {
+    "OpenSSL": {"tls", "worker"},
+    "cryptography": {"tls"},
+    "yaml": {"config"},
+    "pydantic": {"config"},
+    "dns": {"control"},
+}
 
 
 def imported(path):

@@ -201,7 +201,6 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
     (("logging", "access_log"), "stdout"),
     ((*GROUP, "protocol"), "UDP"),
     ((*GROUP, "preserve_client_ip"), True),
-    ((*SERVER, "address"), "backend.example.com"),
     ((*SERVER, "address"), "unix:/run/backend.sock"),
     ((*LISTENER, "protocol"), "UDP"),
 ]
