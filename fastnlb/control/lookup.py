@@ -25,10 +25,11 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 TRY_SECONDS = 1.5  # for one name server to answer
 LOOKUP_SECONDS = 4.0  # for all tries
 MOST_LOOKUPS = 100  # at one time: each has two sockets
+UNUSABLE = "its addresses are none that a server can have"
 NO_ADDRESS = "it has neither an A nor an AAAA record"
 
 _Kind = tuple[tuple[str, ...] | None, int, str]
-"""Addresses of one kind, None when nobody answered; their TTL; what is wrong."""
+"""Addresses of one kind, None when nobody answered; their TTL; why there are none, if so."""
 
 
 class Lookup:
@@ -84,7 +85,7 @@ async def _ask_for(
     except dns.exception.DNSException as error:
         return None, 0, str(error) or type(error).__name__
     records = [] if answer.rrset is None else [record.to_text() for record in answer.rrset]
-    return usable(records), answer.chaining_result.minimum_ttl, "" if records else NO_ADDRESS
+    return usable(records), answer.chaining_result.minimum_ttl, UNUSABLE if records else NO_ADDRESS
 
 
 def _merge(ipv4: _Kind, ipv6: _Kind) -> Answer:
@@ -96,8 +97,8 @@ def _merge(ipv4: _Kind, ipv6: _Kind) -> Answer:
             f"{record}: {kind[2]}" for record, kind in zip(("A", "AAAA"), kinds, strict=True) if kind[0] is None
         ]
     else:
-        told = [kind[2] for kind in sorted(kinds, key=lambda kind: kind[0] is not None) if kind[2]]
-        reasons = told[:1] or ["its addresses are none that a server can have"]
+        # Who did not answer says more than who did, and that there are no records of a kind says least.
+        reasons = [min(kinds, key=lambda kind: (kind[0] is not None, kind[2] == NO_ADDRESS))[2]]
     return Answer(ipv4[0], ipv6[0], min(ttls, default=0), "".join(reasons))
 
 

@@ -52,7 +52,7 @@ class _Name:
 
 
 class Names:
-    """All of them.  `follow` says which there are; `news`, which the reader sets back, that addresses have changed."""
+    """All of them.  `follow` says which there are; `news`, which its reader resets, that addresses changed."""
 
     def __init__(self, asker: Asker, clock: Callable[[], float] = time.monotonic) -> None:
         self._asker = asker

@@ -93,10 +93,14 @@ class Lookups:
         try:
             loop.run_forever()
         finally:
-            for task in self._tasks:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+            loop.run_until_complete(self._give_up())
             loop.close()
+
+    async def _give_up(self) -> None:
+        """Ends the look-ups under way, and lets go of their sockets."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self, name: str, settings: Resolver) -> None:
         task = asyncio.get_running_loop().create_task(self._answer(name, settings))

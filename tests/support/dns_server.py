@@ -35,7 +35,7 @@ class NameServer:
         self.truncate = False
         self.asked: Counter[tuple[str, str]] = Counter()
         self.tcp = 0
-        self._udp = _bound(0)
+        self.tcp_socket, self._udp = _bound()
         self.port = int(self._udp.getsockname()[1])
 
     @property
@@ -52,7 +52,9 @@ class NameServer:
             return None
         return self._answer(query, name, question.rdtype, tcp).to_wire()
 
-    def _answer(self, query: dns.message.Message, name: str, kind: dns.rdatatype.RdataType, tcp: bool) -> dns.message.Message:
+    def _answer(
+        self, query: dns.message.Message, name: str, kind: dns.rdatatype.RdataType, tcp: bool
+    ) -> dns.message.Message:
         answer = dns.message.make_response(query)
         target, ttl = self.aliases.get(name, (name, 0))
         if self.mood == SERVFAIL:
@@ -88,12 +90,13 @@ class NameServer:
 
 
 class _Tcp(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
     daemon_threads = True
 
     def __init__(self, server: NameServer) -> None:
         self.names = server
-        super().__init__(("127.0.0.1", server.port), _Stream)
+        super().__init__(("127.0.0.1", server.port), _Stream, bind_and_activate=False)
+        self.socket.close()
+        self.socket = server.tcp_socket
 
 
 class _Stream(socketserver.StreamRequestHandler):
@@ -105,10 +108,18 @@ class _Stream(socketserver.StreamRequestHandler):
                 self.wfile.write(len(answer).to_bytes(2, "big") + answer)
 
 
-def _bound(port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", port))
-    return sock
+def _bound() -> tuple[socket.socket, socket.socket]:
+    """A TCP and a UDP socket on one port that was free for both."""
+    while True:
+        tcp = socket.create_server(("127.0.0.1", 0))
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            tcp.close()
+            udp.close()
+        else:
+            return tcp, udp
 
 
 @contextmanager
@@ -116,7 +127,10 @@ def name_server() -> Iterator[NameServer]:
     """A NameServer for the length of a block."""
     server = NameServer()
     with _Tcp(server) as tcp:
-        threads = [threading.Thread(target=server.serve_udp), threading.Thread(target=tcp.serve_forever, args=(0.05,))]
+        threads = [
+            threading.Thread(target=server.serve_udp),
+            threading.Thread(target=tcp.serve_forever, args=(0.05,)),
+        ]
         for thread in threads:
             thread.start()
         try:
