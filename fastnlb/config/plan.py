@@ -249,10 +249,10 @@ def _endpoint(address: str, port: int, last_port: int = 0) -> str:
 
 def _ports(port: int, last_port: int) -> str:
     return f"{port}-{last_port}" if last_port else str(port)
+
+
 def _found_by(server: Server) -> str:
     return f" ({server.host})" if server.host else ""
-
-
 
 
 def _show(value: object) -> str:

@@ -81,12 +81,14 @@ class _Target:
     next_probe: float = 0.0
     probe: Running | None = None
     excused: bool = False  # this process was late while the probe ran
+    host: str = ""  # the name it was found by
 
     def __str__(self) -> str:
         group, address, port = self.key
+        found_by = f" ({self.host})" if self.host else ""
         if not port:  # it is connected to on the client's port
-            return f"{address} of {group}"
-        return f"{f'[{address}]' if ':' in address else address}:{port} of {group}"
+            return f"{address}{found_by} of {group}"
+        return f"{f'[{address}]' if ':' in address else address}:{port}{found_by} of {group}"
 
 
 class Checks:
@@ -130,6 +132,7 @@ class Checks:
                     continue
                 same = (held := old.get(key)) is not None and (held.cell, held.check) == (cell, group.health_check)
                 self._targets[key] = old.pop(key) if same else self._admit(key, cell, group.health_check)
+                self._targets[key].host = server.host
         for gone in old.values():
             self._dismiss(gone)
         self._next_look = self._clock() + LOOK_SECONDS if self._targets else NEVER
