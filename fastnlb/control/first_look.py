@@ -7,7 +7,6 @@ A name that does not resolve in that time is a warning: it is looked up again as
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -20,7 +19,6 @@ from contextlib import suppress
 
 from fastnlb.control.answer import Answer, failed
 from fastnlb.control.naming import host_names, no_server_yet, with_addresses, without_servers
-from fastnlb.control.resolver import LookUp, real_lookup
 from fastnlb.model import Resolver, Snapshot
 
 SECONDS = 5.0
@@ -108,18 +106,10 @@ def _answer_and_leave(writer: int, names: list[str], settings: Resolver, seconds
     code = 1
     try:
         signal.alarm(int(seconds + GRACE_SECONDS) + 1)  # for the case that nobody is left to wait for it
-        found = asyncio.run(_look_up_all(names, settings, seconds, real_lookup()))
+        from fastnlb.control.lookup import look_up_all  # noqa: PLC0415  here, and not in what is to be the master
+
         with open(writer, "wb") as file:
-            file.write(_encode(found))
+            file.write(_encode(look_up_all(names, settings, seconds)))
         code = 0
     finally:
         os._exit(code)
-
-
-async def _look_up_all(names: list[str], settings: Resolver, seconds: float, look_up: LookUp) -> dict[str, Answer]:
-    tasks = {name: asyncio.ensure_future(look_up(name, settings)) for name in names}
-    await asyncio.wait(tasks.values(), timeout=seconds)
-    return {
-        name: task.result() if task.done() else failed(f"no answer within {seconds:g} s")
-        for name, task in tasks.items()
-    }

@@ -8,6 +8,7 @@ each time, the search list is gone through as the system does it.  The only file
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 import dns.asyncresolver
@@ -69,6 +70,19 @@ class Lookup:
             made.nameservers = [dns.nameserver.Do53Nameserver(*place) for place in settings.nameservers]
         made.timeout, made.lifetime = TRY_SECONDS, LOOKUP_SECONDS
         return made
+
+
+def look_up_all(names: Iterable[str], settings: Resolver, seconds: float) -> dict[str, Answer]:
+    """All of them at the same time, and whatever there is of it after `seconds`.  Runs an event loop."""
+
+    async def run() -> dict[str, Answer]:
+        look_up = Lookup()
+        tasks = {name: asyncio.ensure_future(look_up(name, settings)) for name in names}
+        await asyncio.wait(tasks.values(), timeout=seconds)
+        late = failed(f"no answer within {seconds:g} s")
+        return {name: task.result() if task.done() else late for name, task in tasks.items()}
+
+    return asyncio.run(run())
 
 
 async def _ask_for(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.dns_server import NXDOMAIN, SERVFAIL, SILENT, NameServer, name_server
 from support.namesakes import namesakes, told_connection, who_answers
-from support.procs import descriptors, free_port, process_name, program, wait_for
+from support.procs import free_port, process_name, program, wait_for
 from support.site import HEAD, Site
 
 NAME = "app.test"

@@ -6,7 +6,7 @@ import asyncio
 import os
 import selectors
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -237,10 +237,10 @@ def test_it_ends_with_questions_open(selector: selectors.BaseSelector, server: N
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(24, "too many open files")])
 def test_whatever_goes_wrong_is_an_answer(selector: selectors.BaseSelector, error: Exception) -> None:
-    def broken() -> Callable[[str, Resolver], object]:
+    async def broken(name: str, settings: Resolver) -> Answer:
         raise error
 
-    lookups = Lookups(selector, broken)  # type: ignore[arg-type]
+    lookups = Lookups(selector, broken)
     lookups.ask(NAME, Resolver())
     (answer,) = answers(lookups, selector, 1).values()
     lookups.close()
