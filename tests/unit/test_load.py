@@ -10,7 +10,16 @@ import pytest
 
 from fastnlb.config.errors import ConfigError
 from fastnlb.config.load import build, load
-from fastnlb.model import DEFAULT_SECURITY_POLICY, HealthCheck, Listener, Server, ServerGroup, Settings
+from fastnlb.model import (
+    DEFAULT_SECURITY_POLICY,
+    HealthCheck,
+    Listener,
+    NamedServer,
+    Resolver,
+    Server,
+    ServerGroup,
+    Settings,
+)
 from fastnlb.tls.material import self_signed
 from fastnlb.tls.policies import SYSTEM
 
@@ -118,6 +127,17 @@ def test_every_listener_setting_reaches_the_snapshot(folder: Path) -> None:
         enabled=False,
         tags=(("env", "prod"), ("tier", "front")),
     )
+
+
+def test_host_names_wait_to_be_resolved(folder: Path) -> None:
+    text = GOOD.replace("127.0.0.1, port: 8080", "App.Example.com, port: 8080, weight: 7")
+    text += "resolver: {nameservers: [10.0.0.2, '127.0.0.1:8600', '::1', '[::1]:8600'], min_ttl: 2, max_ttl: 60}\n"
+    snapshot = load(put(folder, text)).snapshot
+    assert snapshot.server_groups[0].servers == (Server("::1", 8081, 10),)
+    assert snapshot.server_groups[0].named_servers == (NamedServer("app.example.com", 8080, 7),)
+    places = (("10.0.0.2", 53), ("127.0.0.1", 8600), ("::1", 53), ("::1", 8600))
+    assert snapshot.resolver == Resolver(places, 2, 60)
+    assert load(put(folder, GOOD)).snapshot.resolver == Resolver()
 
 
 def test_settings_default_to_those_of_the_model(folder: Path) -> None:

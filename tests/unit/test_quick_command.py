@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from fastnlb.cli import quick as module
 from fastnlb.cli.options import Endpoint
 from fastnlb.cli.quick import quick_snapshot, trial_certificate
-from fastnlb.model import Snapshot
+from fastnlb.model import NamedServer, Server, Snapshot
 from fastnlb.tls.alpn import POLICIES
 
 HERE = Endpoint("127.0.0.1", 8443)
@@ -29,6 +29,21 @@ def test_a_trial_certificate_is_fully_described() -> None:
     assert "localhost" in certificate.names
     assert certificate.not_after - certificate.not_before == 30 * 86_400
     assert quick_snapshot(HERE, [HERE], certificate).certificates == (certificate,)
+
+
+def test_a_server_may_have_a_name(served: list[Snapshot]) -> None:
+    wish = ["--protocol", "TCP", "--server", "App.Example.com:81"]
+    result = CliRunner().invoke(module.quick, [*PLACES, *wish], catch_exceptions=False)
+    assert result.exit_code == 0
+    (group,) = served[0].server_groups
+    assert group.servers == (Server("127.0.0.1", 8080),)
+    assert group.named_servers == (NamedServer("app.example.com", 81),)
+
+
+@pytest.mark.parametrize("place", ["10.0.0.256:80", "a..b:80", "app.example.com", "[app.example.com]:80"])
+def test_what_is_neither_an_address_nor_a_name_is_wrong_usage(served: list[Snapshot], place: str) -> None:
+    result = CliRunner().invoke(module.quick, [*PLACES, "--server", place], catch_exceptions=False)
+    assert (result.exit_code, served) == (2, [])
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, None])
