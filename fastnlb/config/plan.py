@@ -18,6 +18,7 @@ from fastnlb.model import (
     Listener,
     NamedServer,
     ProxyProtocol,
+    Resolver,
     SecurityPolicy,
     Server,
     ServerGroup,
@@ -80,6 +81,7 @@ class Plan:
     listeners: KindPlan
     listeners_to_open: frozenset[SocketKey] = frozenset()
     listeners_to_close: frozenset[SocketKey] = frozenset()
+    resolver: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> tuple[KindPlan, ...]:
@@ -88,11 +90,12 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return all(kind.empty for kind in self.kinds)
+        return all(kind.empty for kind in self.kinds) and not self.resolver
 
     def describe(self) -> list[str]:
         """One line for each thing, for a person; none when the plan is empty."""
-        return [line for kind in self.kinds for line in kind.describe()]
+        lines = [line for kind in self.kinds for line in kind.describe()]
+        return [*lines, f"~ resolver: {', '.join(self.resolver)}"] if self.resolver else lines
 
 
 def plan(old: Snapshot, new: Snapshot) -> Plan:
@@ -106,6 +109,7 @@ def plan(old: Snapshot, new: Snapshot) -> Plan:
         listeners=_kind("listener", old.listeners, new.listeners, _detail_listener, _label_listener),
         listeners_to_open=after - before,
         listeners_to_close=before - after,
+        resolver=tuple(_detail_resolver(old.resolver, new.resolver)),
     )
 
 
@@ -234,6 +238,15 @@ def _detail_named_servers(old: Sequence[NamedServer], new: Sequence[NamedServer]
         if place in before and before[place].weight != after[place].weight:
             yield f"host name {place} weight {before[place].weight} -> {after[place].weight}"
     yield from (f"host name {place} removed" for place in before if place not in after)
+
+
+def _detail_resolver(old: Resolver, new: Resolver) -> Iterator[str]:
+    if old.nameservers != new.nameservers:
+        before, after = (" ".join(_endpoint(*place) for place in each.nameservers) or "none" for each in (old, new))
+        yield f"nameservers {before} -> {after}"
+    for field in ("min_ttl", "max_ttl"):
+        if getattr(old, field) != getattr(new, field):
+            yield from _detail(field, old, new)
 
 
 def _by_endpoint(servers: Sequence[Server]) -> dict[str, Server]:

@@ -10,11 +10,22 @@ from pathlib import Path
 import pytest
 from support.dns_server import NXDOMAIN, SERVFAIL, SILENT, NameServer, name_server
 from support.namesakes import namesakes, told_connection, who_answers
-from support.procs import free_port, process_name, program, wait_for
+from support.procs import free_port, program, wait_for
 from support.site import HEAD, Site
 
 NAME = "app.test"
 ONE, TWO, THREE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+
+
+QUICK_WITH_NAME_SERVER = """
+import sys
+from dataclasses import replace
+from fastnlb.cli import log, quick
+from fastnlb.model import Resolver
+serve, place = quick.serve, ("127.0.0.1", int(sys.argv.pop(1)))
+quick.serve = lambda snapshot, settings: serve(replace(snapshot, resolver=Resolver((place,), 1, 1)), settings)
+quick.quick()
+"""
 
 
 @pytest.fixture
@@ -261,5 +272,16 @@ def test_quick_takes_a_name_that_the_system_knows(tmp_path: Path, server_port: i
     ]
     with program(["-m", "fastnlb", *arguments], tmp_path / "output") as running:
         running.wait_line("ready")
-        assert process_name(running.pid)
         assert ONE in who_answers(port)
+
+
+def test_quick_follows_a_name_without_any_file(tmp_path: Path, dns: NameServer, server_port: int) -> None:
+    """It has no option for a name server: the test puts its own where the system's would be."""
+    port = free_port()
+    arguments = ["--protocol", "TCP", "--listen", f"127.0.0.1:{port}", "--server", f"{NAME}:{server_port}"]
+    start = ["-c", QUICK_WITH_NAME_SERVER, str(dns.port), *arguments]
+    with program(start, tmp_path / "output") as running:
+        running.wait_line("ready")
+        assert who_answers(port) == {ONE, TWO}
+        dns.records[NAME] = [THREE]
+        wait_answers(port, THREE)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fastnlb.config.plan import plan
 from fastnlb.control.answer import usable
 from fastnlb.control.naming import addresses_in, host_names, with_addresses, without_servers
-from fastnlb.model import Host, NamedServer, Server, ServerGroup, Snapshot
+from fastnlb.model import Host, NamedServer, Resolver, Server, ServerGroup, Snapshot
 
 A, B = NamedServer("a.test", 80, 30), NamedServer("b.test", 80)
 LITERAL = Server("10.0.0.1", 80, 50)
@@ -68,6 +68,13 @@ def test_a_plan_says_which_names_came_and_went() -> None:
     assert plan(snapshot(), snapshot(named=(replace(A, weight=9),))).describe() == [
         "~ server group g: host name a.test:80 weight 30 -> 9, host name b.test:80 removed"
     ]
+
+
+def test_a_plan_says_whom_names_are_asked_of() -> None:
+    old = snapshot()
+    new = replace(old, resolver=Resolver((("10.0.0.53", 53), ("::1", 8600)), 1))
+    assert plan(old, new).describe() == ["~ resolver: nameservers none -> 10.0.0.53:53 [::1]:8600, min_ttl 5 -> 1"]
+    assert not plan(old, new).empty
 
 
 def test_addresses_no_server_can_have_are_left_out() -> None:

@@ -77,6 +77,10 @@ from fastnlb.config.errors import show_path
             "server_groups[0].servers[1]: this server is in the group already",
         ),
         (
+            with_value((*GROUP, "servers"), [{"address": "a.test", "port": 1}, {"address": "A.test", "port": 1}]),
+            "server_groups[0].servers[1]: this server is in the group already",
+        ),
+        (
             with_value(
                 ("security_policies",), [{"name": "p", "tls_versions": ["TLSv1.3"], "ciphers": ["AES128-SHA"]}]
             ),
