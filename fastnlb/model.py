@@ -15,6 +15,7 @@ TCP = "TCP"
 HTTP = "HTTP"
 HTTP_1_1 = "HTTP1.1"
 SERVER_IP = "$SERVER_IP"
+UNIX = "unix:"
 DEFAULT_SECURITY_POLICY = "tls_cipher_policy_1_2_strict_with_1_3"
 REQUIRED = "required"
 OPTIONAL = "optional"
@@ -72,9 +73,9 @@ class SecurityPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One backend: a literal IPv4 or IPv6 address and a port 1..65535; weight 0..100, 0 = no new connections.
+    """One backend: a literal IPv4 or IPv6 address and a port 1..65535, or `unix:/path` and port 0.
 
-    `port` 0, in groups with `any_port` only: the port that the client came to.
+    `weight` 0..100, 0 = no new connections.  `port` 0, in groups with `any_port`: the port that the client came to.
     `host` is the name that the address was found by, "" for one that was written down.
     """
 
@@ -91,6 +92,13 @@ class NamedServer:
     host: str
     port: int
     weight: int = 100
+
+
+def place(address: str, port: int) -> str:
+    """`10.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`, and `10.0.0.1` for every port: what a person is told."""
+    if address.startswith(UNIX) or not port:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +149,7 @@ class ServerGroup:
     `connection_drain_timeout`: how long the connections of a server that takes no new ones go on; None = for ever.
     `health_check` None: nobody checks.  `any_port`: for listeners on a range of ports; a client that came to port N
     is connected to port N of its server.  `servers` are all there are; those with a `host` are there because one of
-    the `named_servers` has that address.
+    the `named_servers` has that address.  `preserve_client_ip`: they are connected to from the client's own address.
     """
 
     name: str
@@ -151,6 +159,7 @@ class ServerGroup:
     health_check: HealthCheck | None = None
     any_port: bool = False
     named_servers: tuple[NamedServer, ...] = ()
+    preserve_client_ip: bool = False
 
 
 @dataclass(frozen=True, slots=True)

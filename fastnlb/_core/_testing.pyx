@@ -180,7 +180,7 @@ cdef class RelayProbe:
         queue_init(&self.k.ready)
         queue_init(&self.k.handshakes)
         wheel_init(&self.k.wheel, 0)
-        group = (0, [("127.0.0.1", 1, 1, -1)], [0], -1)
+        group = (0, [("127.0.0.1", 1, 1, -1)], [0], -1, False)
         self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0, None)], [group])
         self.c = slab_take(&self.k.slab)
         self.c.state = CONN_RELAY

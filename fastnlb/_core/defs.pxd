@@ -160,6 +160,7 @@ cdef struct Group:
     uint32_t* buckets      # owned by the Table: the server of each bucket of clients; NULL = not by hash
     uint32_t cursor        # where the next choice begins
     uint64_t draws         # servers drawn so far
+    uint8_t preserve       # its servers are connected to from the client's own address
     int64_t drain_ms       # how long connections of a server that is out may go on; -1 = for ever
     Group* heir            # borrowed: in a retired table, the same group of the current one; NULL = removed
 

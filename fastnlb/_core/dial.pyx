@@ -2,17 +2,19 @@
 # See dial.pxd for the contract.
 
 from .account cimport account_leave_server, account_server
+from .asclient cimport asclient_bind, asclient_find
 from .board cimport atomic_add32, atomic_load32, atomic_store32
-from .counters cimport N_CONNECTS, N_CONNECTS_FAILED
+from .counters cimport N_CONNECTS, N_CONNECTS_FAILED, N_PRESERVE_FAILED, N_PRESERVE_OTHER_PORT
 from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Server, Step
 from .endpoint cimport Endpoint, endpoint_local
 from .half cimport half_adopt, half_close
 from .pick cimport pick_server
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
-from .sys cimport (AF_INET, EADDRNOTAVAIL, EINPROGRESS, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE, SOCK_CLOEXEC,
-                   SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, connect, errno,
-                   getsockopt, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, socket, socklen_t)
+from .sys cimport (AF_INET, AF_UNIX, EADDRNOTAVAIL, EINPROGRESS, ENOMEM, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE,
+                   SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY,
+                   connect, errno, getsockopt, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
+                   socket, socklen_t)
 
 cdef enum:
     KEEPALIVE_IDLE = 60        # seconds: a server that is gone shows long before the longest idle timeout
@@ -36,7 +38,7 @@ cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
 
 
 cdef void _set_options(int fd) noexcept nogil:
-    """As master/listen.py has them for the other side; only the system's number of probes is left."""
+    """For TCP, as master/listen.py has them for the other side; only the system's number of probes is left."""
     cdef int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
@@ -45,27 +47,54 @@ cdef void _set_options(int fd) noexcept nogil:
 
 
 cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
+    if c.table.groups[c.listener.group].preserve:
+        return _start_as_client(k, c, server)
+    return _open(k, c, server, NULL) == 0
+
+
+cdef bint _start_as_client(Core* k, Conn* c, Server* server) noexcept nogil:
+    """From the client's own address and port; when that pair is taken, from another port of the address."""
+    cdef Endpoint client
+    cdef int error = EADDRNOTAVAIL
+    if asclient_find(c, server.family, &client):
+        error = _open(k, c, server, &client)
+        if error == EADDRNOTAVAIL:
+            half_close(k, &c.server_half)
+            client.port = 0
+            error = _open(k, c, server, &client)
+            k.count[<int> N_PRESERVE_OTHER_PORT] += error == 0
+    k.count[<int> N_PRESERVE_FAILED] += error == EADDRNOTAVAIL
+    return error == 0
+
+
+cdef int _open(Core* k, Conn* c, Server* server, const Endpoint* client) noexcept nogil:
+    """Begin a connection from `client`, NULL for our own address; 0, or the errno of what failed."""
     cdef const sockaddr_storage* to = &server.address
     cdef sockaddr_storage address
     cdef int fd = socket(server.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    cdef int error
     if fd < 0:
-        return False
+        return errno
     half_adopt(k, &c.server_half, fd)
     c.server_half.xport = plain_xport()
     c.server_half.readable = 0
     c.server_half.writable = 0
     c.server_half.exhaust = 0
-    _set_options(fd)
+    if server.family != AF_UNIX:
+        _set_options(fd)
     if server.any_port:
         if not _on_clients_port(c, server, &address):
-            return False
+            return EADDRNOTAVAIL
         to = &address
+    if client != NULL and not asclient_bind(fd, client):
+        return EADDRNOTAVAIL
     if connect(fd, <sockaddr*> to, server.length) != 0 and errno != EINPROGRESS:
+        error = errno
         # That this machine is out of ports is not the server's failure.
-        if errno != EADDRNOTAVAIL:
+        if error != EADDRNOTAVAIL:
             _blame(server)
-        return False
-    return poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, True, c.generation, c.slot))
+        return error
+    return 0 if poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, True, c.generation, c.slot)) else ENOMEM
 
 
 cdef bint _on_clients_port(const Conn* c, const Server* server, sockaddr_storage* address) noexcept nogil:

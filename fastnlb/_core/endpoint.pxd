@@ -1,7 +1,7 @@
 # An address and port in 20 bytes, for what the PROXY protocol says and is told.
 
 from libc.stdint cimport uint8_t, uint16_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from .sys cimport (AF_INET, AF_INET6, getpeername, getsockname, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
                    socklen_t)
@@ -38,6 +38,32 @@ cdef inline bint endpoint_local(Endpoint* end, int fd) noexcept nogil:
     cdef socklen_t length = sizeof(address)
     end.family = 0
     return getsockname(fd, <sockaddr*> &address, &length) == 0 and endpoint_take(end, &address)
+
+cdef inline void endpoint_plain(Endpoint* end) noexcept nogil:
+    """::ffff:a.b.c.d, as a balancer before us may call its IPv4 clients, becomes IPv4."""
+    cdef uint8_t[16] mapped
+    if end.family != 6:
+        return
+    memset(mapped, 0, 10)
+    memset(<uint8_t*> mapped + 10, 0xFF, 2)
+    if memcmp(end.address, mapped, 12) == 0:
+        end.family = 4
+        memcpy(end.address, end.address + 12, 4)
+
+cdef inline socklen_t endpoint_give(const Endpoint* end, sockaddr_storage* to) noexcept nogil:
+    """The socket address of one of a family that is known; its length."""
+    cdef sockaddr_in* v4 = <sockaddr_in*> to
+    cdef sockaddr_in6* v6 = <sockaddr_in6*> to
+    memset(to, 0, sizeof(sockaddr_storage))
+    if end.family == 4:
+        v4.sin_family = AF_INET
+        v4.sin_port = end.port
+        memcpy(&v4.sin_addr, end.address, 4)
+        return sizeof(sockaddr_in)
+    v6.sin6_family = AF_INET6
+    v6.sin6_port = end.port
+    memcpy(&v6.sin6_addr, end.address, 16)
+    return sizeof(sockaddr_in6)
 
 cdef inline void endpoint_as_v6(const Endpoint* end, uint8_t* out) noexcept nogil:
     """Sixteen bytes; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2)."""

@@ -12,7 +12,7 @@ Identities = list[tuple[int, Staples, Leaves]]
 TlsFields = tuple[int, bytes, int, int, int, bool, bytes, bool, Identities, list[tuple[bytes, int]]]
 ProxyFields = tuple[tuple[int, bytes] | None, list[tuple[bytes, int]]]
 ListenerFields = tuple[int, TlsFields | None, int, int, int, int, int, int, ProxyFields | None]
-GroupFields = tuple[int, list[tuple[str, int, int, int]], list[int] | bytes, int]
+GroupFields = tuple[int, list[tuple[str, int, int, int]], list[int] | bytes, int, bool]
 
 class Engine:
     descriptor_limit: int

@@ -72,6 +72,7 @@ cdef extern from "<sys/socket.h>" nogil:
     enum:
         AF_INET
         AF_INET6
+        AF_UNIX
         SOCK_STREAM
         SOCK_NONBLOCK
         SOCK_CLOEXEC
@@ -79,11 +80,13 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_ERROR
         SO_KEEPALIVE
         SO_LINGER
+        SO_REUSEADDR
         SHUT_WR
         MSG_MORE
         MSG_NOSIGNAL
         MSG_PEEK
     int socket(int domain, int kind, int protocol)
+    int bind(int fd, const sockaddr* address, socklen_t length)
     int connect(int fd, const sockaddr* address, socklen_t length)
     int accept4(int fd, sockaddr* address, socklen_t* length, int flags)
     int shutdown(int fd, int how)
@@ -110,8 +113,18 @@ cdef extern from "<netinet/in.h>" nogil:
         unsigned short sin6_port
         in6_addr sin6_addr
     enum:
+        IPPROTO_IP
+        IPPROTO_IPV6
         IPPROTO_TCP
+        IP_BIND_ADDRESS_NO_PORT
+        IP_TRANSPARENT
+        IPV6_TRANSPARENT
     unsigned short htons(unsigned short value)
+
+cdef extern from "<sys/un.h>" nogil:
+    struct sockaddr_un:
+        unsigned short sun_family
+        char[108] sun_path
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:

@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, Board, board_listener, board_server
 from .defs cimport SCHEDULER_LEAST, SCHEDULER_ROUND, SCHEDULERS, Core, Group, Listener, Server, Table
 from .proxylistener cimport proxy_listener_build, proxy_listener_free
-from .sys cimport AF_INET, AF_INET6, htons, inet_pton, sockaddr_in, sockaddr_in6
+from .sys cimport AF_INET, AF_INET6, AF_UNIX, htons, inet_pton, sockaddr_in, sockaddr_in6, sockaddr_un
 from .buckets cimport BUCKETS
 from .drain cimport drain_index
 from .tlslistener cimport tls_listener_build, tls_listener_free
@@ -17,11 +17,12 @@ from .tlslistener cimport tls_listener_build, tls_listener_free
 cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
     """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell, cps,
     max connections, None or what proxy_listener_build takes), the two limits 0 for none; groups: (Scheduler, servers,
-    order, drain ms or -1) with servers a list of (address, port or 0 for the client's, weight, cell), those of
-    weight 0 last, and order what the scheduler goes by: a list of indexes in the order to pick, or for the two by hash what bucket_table made.
-    Cells are numbers on the board, -1 for none.
+    order, drain ms or -1, whether clients keep their address) with servers a list of (address, port or 0 for the
+    client's, weight, cell), those of weight 0 last, and order what the scheduler goes by: a list of indexes in the
+    order to pick, or for the two by hash what bucket_table made.  Cells are numbers on the board, -1 for none.
 
-    Raises ValueError for an address that is no IP literal or a number out of range, MemoryError.
+    Raises ValueError for an address that is neither an IP literal nor `unix:/path`, or a number out of range,
+    MemoryError.
     """
     cdef Table* table = <Table*> calloc(1, sizeof(Table))
     if table == NULL:
@@ -46,7 +47,7 @@ cdef Table* table_build(Core* k, generation, list listeners, list groups) except
 
 
 cdef int _build_group(const Board* board, Group* group, tuple fields) except -1:
-    scheduler, servers, order, group.drain_ms = fields
+    scheduler, servers, order, group.drain_ms, group.preserve = fields
     if not 0 <= scheduler < <int> SCHEDULERS:
         raise ValueError(f"there is no scheduler {scheduler}")
     group.scheduler = scheduler
@@ -112,6 +113,8 @@ cdef int _address(Server* server, str address, int port) except -1:
     encoded = address.encode("ascii", "replace")
     cdef const char* text = encoded
     memset(&server.address, 0, sizeof(server.address))
+    if address.startswith("unix:/"):
+        return _unix_address(server, address.removeprefix("unix:").encode())
     if inet_pton(AF_INET, text, &v4.sin_addr) == 1:
         server.family = v4.sin_family = AF_INET
         v4.sin_port = htons(<unsigned short> port)
@@ -122,6 +125,18 @@ cdef int _address(Server* server, str address, int port) except -1:
         server.length = sizeof(sockaddr_in6)
     else:
         raise ValueError(f"{address} is not an IPv4 or IPv6 address")
+    return 0
+
+
+cdef int _unix_address(Server* server, bytes path) except -1:
+    cdef sockaddr_un* name = <sockaddr_un*> &server.address
+    cdef const char* text = path
+    cdef size_t length = len(path)
+    if length >= sizeof(name.sun_path):
+        raise ValueError(f"the path of a unix socket has {length} bytes, and {sizeof(name.sun_path) - 1} at most")
+    server.family = name.sun_family = AF_UNIX
+    memcpy(name.sun_path, text, length)
+    server.length = sizeof(sockaddr_un)    # the path ends with a zero byte before that
     return 0
 
 

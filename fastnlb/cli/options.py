@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastnlb.config.schema_types import is_host_name, is_listen_address, literal_address
+from fastnlb.config.schema_types import is_host_name, is_listen_address, is_unix_socket, literal_address
+from fastnlb.model import place
 
 MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A literal address, or the host name of a server in lower case, and a port."""
+    """A literal address and a port; for a server also a host name in lower case, or `unix:/path` and port 0."""
 
     address: str
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return place(self.address, self.port)
 
     @property
     def is_wildcard(self) -> bool:
@@ -41,7 +42,7 @@ else:  # the oldest click we run with cannot be subscripted
 
 class EndpointType(_EndpointBase):
     """`192.0.2.1:443`, `[2001:db8::1]:443`; for a listener `:443`, which is every IPv4 address; for a server
-    `app.example.com:443`.
+    `app.example.com:443` or `unix:/run/app.sock`.
     """
 
     name = "address:port"
@@ -53,6 +54,8 @@ class EndpointType(_EndpointBase):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Endpoint:
         if isinstance(value, Endpoint):
             return value
+        if not self._any_address and is_unix_socket(str(value)):
+            return Endpoint(str(value), 0)
         address, colon, port = str(value).rpartition(":")
         if not colon or not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
             self.fail(f"{value!r} needs a port from 1 to 65535, as in 127.0.0.1:8443", param, ctx)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from fastnlb import __version__
 from fastnlb.config.errors import Report, Where
-from fastnlb.config.schema_types import is_unix_socket
 
 _EACH = "*"
 _VERSION = ".".join(__version__.split(".")[:2])
@@ -35,14 +34,6 @@ def _other_than(*accepted: object) -> Callable[[object], bool]:
     return lambda value: value not in accepted
 
 
-def _group(key: str, what: str, default: object) -> Row:
-    return Row(("server_groups", _EACH, key), what, _other_than(default))
-
-
-def _is_unix_socket(value: object) -> bool:
-    return isinstance(value, str) and is_unix_socket(value)
-
-
 TABLE: tuple[Row, ...] = (
     Row(("user",), "dropping to another user (user)", _other_than(None), "start fastnlb as that user"),
     Row(("admin", "socket"), "another place for the admin socket (admin.socket)", _other_than("admin.sock")),
@@ -54,13 +45,6 @@ TABLE: tuple[Row, ...] = (
         "a server group for UDP (protocol)",
         _other_than("TCP", "TCP_UDP"),
         "set it to TCP",
-    ),
-    _group("preserve_client_ip", "keeping the client's address (preserve_client_ip)", False),
-    Row(
-        ("server_groups", _EACH, "servers", _EACH, "address"),
-        "a unix socket as a server",
-        _is_unix_socket,
-        "write an address or a host name",
     ),
     Row(("listeners", _EACH, "protocol"), "the protocol UDP", _other_than("TCPSSL", "TCP"), "use TCPSSL or TCP"),
 )

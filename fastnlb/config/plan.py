@@ -23,6 +23,7 @@ from fastnlb.model import (
     Server,
     ServerGroup,
     Snapshot,
+    place,
 )
 
 SocketKey = tuple[str, str, int, int]
@@ -156,7 +157,8 @@ def _name(thing: _Named) -> str:
 
 def _label_listener(listener: Listener) -> str:
     stopped = "" if listener.enabled else " (disabled)"
-    return f"{listener.name} {_endpoint(listener.address, listener.port, listener.last_port)}{stopped}"
+    first = place(listener.address, listener.port)
+    return f"{listener.name} {first.removesuffix(str(listener.port))}{_ports(listener)}{stopped}"
 
 
 def _label_group(group: ServerGroup) -> str:
@@ -171,7 +173,7 @@ def _detail_listener(field: str, old: Listener, new: Listener) -> Iterator[str]:
     if field not in ("port", "last_port") or not (old.last_port or new.last_port):
         yield from _detail(field, old, new)
     elif field == "last_port" or old.last_port == new.last_port:  # both at once are one line
-        yield f"port {_ports(old.port, old.last_port)} -> {_ports(new.port, new.last_port)}"
+        yield f"port {_ports(old)} -> {_ports(new)}"
 
 
 def _detail_certificate(field: str, old: Certificate, new: Certificate) -> Iterator[str]:
@@ -233,16 +235,16 @@ def _detail_servers(old: Sequence[Server], new: Sequence[Server]) -> Iterator[st
 def _detail_named_servers(old: Sequence[NamedServer], new: Sequence[NamedServer]) -> Iterator[str]:
     """What a change of them does to servers is said where those are; this is for names that came or went."""
     before, after = ({f"{each.host}:{each.port}": each for each in side} for side in (old, new))
-    yield from (f"host name {place} added" for place in after if place not in before)
-    for place in after:
-        if place in before and before[place].weight != after[place].weight:
-            yield f"host name {place} weight {before[place].weight} -> {after[place].weight}"
-    yield from (f"host name {place} removed" for place in before if place not in after)
+    yield from (f"host name {name} added" for name in after if name not in before)
+    for name in after:
+        if name in before and before[name].weight != after[name].weight:
+            yield f"host name {name} weight {before[name].weight} -> {after[name].weight}"
+    yield from (f"host name {name} removed" for name in before if name not in after)
 
 
 def _detail_resolver(old: Resolver, new: Resolver) -> Iterator[str]:
     if old.nameservers != new.nameservers:
-        before, after = (" ".join(_endpoint(*place) for place in each.nameservers) or "none" for each in (old, new))
+        before, after = (" ".join(place(*each) for each in side.nameservers) or "none" for side in (old, new))
         yield f"nameservers {before} -> {after}"
     for field in ("min_ttl", "max_ttl"):
         if getattr(old, field) != getattr(new, field):
@@ -250,18 +252,11 @@ def _detail_resolver(old: Resolver, new: Resolver) -> Iterator[str]:
 
 
 def _by_endpoint(servers: Sequence[Server]) -> dict[str, Server]:
-    return {_endpoint(server.address, server.port): server for server in servers}
+    return {place(server.address, server.port): server for server in servers}
 
 
-def _endpoint(address: str, port: int, last_port: int = 0) -> str:
-    if not port:  # a server that is connected to on the client's port
-        return address
-    ports = _ports(port, last_port)
-    return f"[{address}]:{ports}" if ":" in address else f"{address}:{ports}"
-
-
-def _ports(port: int, last_port: int) -> str:
-    return f"{port}-{last_port}" if last_port else str(port)
+def _ports(listener: Listener) -> str:
+    return f"{listener.port}-{listener.last_port}" if listener.last_port else str(listener.port)
 
 
 def _found_by(server: Server) -> str:

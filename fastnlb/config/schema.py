@@ -126,7 +126,7 @@ class HealthCheckBlock(Block):
 class ServerBlock(Block):
     """One backend.  `port` is left out only in an any_port group or for a unix socket."""
 
-    address: ServerAddress = Field(description="an IPv4 or IPv6 address or a host name")
+    address: ServerAddress = Field(description="an IPv4 or IPv6 address, a host name or unix:/path")
     port: ServerPort | None = None
     weight: Annotated[int, whole(0, 100)] = 100
 

@@ -98,12 +98,14 @@ def _unique_names(data: object, kind: str, report: Report) -> set[str]:
 def _check_group(group: ServerGroupBlock, where: Where, report: Report) -> None:
     _check_health_check(group.health_check, (*where, "health_check"), report)
     _check_any_port(group, where, report)
+    _check_connect_port(group, (*where, "health_check", "connect_port"), report)
     first: dict[tuple[str, int | None], Where] = {}
     for index, server in enumerate(group.servers):
         place = (*where, "servers", index)
         _check_server_port(server, group, place, report)
         address = literal_address(server.address)
-        key = (server.address.lower() if address is None else str(address), server.port or 0)
+        spelled = server.address if is_unix_socket(server.address) else server.address.lower()
+        key = (spelled if address is None else str(address), server.port or 0)
         if key in first:
             message = f"this server is in the group already{report.line_note(first[key])}"
             report.error(place, message, code=error_names.DUPLICATED_SERVER)
@@ -131,10 +133,13 @@ def _check_any_port(group: ServerGroupBlock, where: Where, report: Report) -> No
 
 
 def _check_server_port(server: ServerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:
+    if is_unix_socket(server.address):
+        _check_unix_socket(server, group, where, report)
+        return
     if server.port and group.any_port:
         message = "a server of an any_port group is connected to on the client's port: leave port out"
         report.error((*where, "port"), message, code=error_names.SERVER_PORT)
-    if server.port or group.any_port or is_unix_socket(server.address):
+    if server.port or group.any_port:
         return
     if server.port is None:
         message = 'missing key "port": the port of the server, 1 to 65535'
@@ -142,6 +147,26 @@ def _check_server_port(server: ServerBlock, group: ServerGroupBlock, where: Wher
     else:
         message = "0 is out of range: port takes 1 to 65535"
         report.error((*where, "port"), message, code=error_names.SERVER_PORT)
+
+
+def _check_unix_socket(server: ServerBlock, group: ServerGroupBlock, where: Where, report: Report) -> None:
+    """It has neither a port nor an address that somebody else's could stand in for."""
+    if server.port is not None:
+        report.error((*where, "port"), "a unix socket has no port: leave it out", code=error_names.SERVER_PORT)
+    if group.any_port:
+        message = "a server of an any_port group is reached at the client's port, and a unix socket has none"
+        report.error((*where, "address"), message, code=error_names.SERVER_PORT)
+    if group.preserve_client_ip:
+        message = "preserve_client_ip needs a server that is reached by IP, and a unix socket is not"
+        report.error((*where, "address"), message, code=error_names.PRESERVE_CLIENT_IP)
+
+
+def _check_connect_port(group: ServerGroupBlock, where: Where, report: Report) -> None:
+    """Unix sockets are probed where they are; beside other servers the port is for those."""
+    if not group.health_check.enabled or not group.health_check.connect_port or not group.servers:
+        return
+    if all(is_unix_socket(server.address) for server in group.servers):
+        report.error(where, "every server of this group is a unix socket, which has no port: leave it out")
 
 
 def _check_references(listener: ListenerBlock, where: Where, names: _Names, report: Report) -> None:
@@ -184,6 +209,11 @@ def _check_pairing(listener: ListenerBlock, group: ServerGroupBlock, where: Wher
             error_names.PRESERVE_CLIENT_IP,
         ),
         (
+            kind == TCP and group.preserve_client_ip and not _same_family(listener, group),
+            f"preserve_client_ip needs servers of the clients' own IP version, and {name} has none for this listener",
+            error_names.PRESERVE_CLIENT_IP,
+        ),
+        (
             kind == TCPSSL and group.protocol != TCP,
             f"a TCPSSL listener takes a TCP server group, and {name} is {group.protocol}",
             error_names.MISMATCH_PROTOCOL,
@@ -222,3 +252,12 @@ def _warn_of_probes(listener: ListenerBlock, group: ServerGroupBlock, where: Whe
         name = quote(group.name)
         message = f"servers of {name} are sent a PROXY protocol header, and their health check sends none"
         report.warning((*where, "proxy_protocol"), f"{message}: hardly meant without proxy_protocol: true there")
+
+
+def _same_family(listener: ListenerBlock, group: ServerGroupBlock) -> bool:
+    """Whether a client can have a server: no connection is from IPv4 to IPv6.  A PROXY header may say either."""
+    here = literal_address(listener.address)
+    servers = [literal_address(server.address) for server in group.servers]
+    if here is None or not servers or listener.accept_proxy_protocol is not None:
+        return True
+    return any(server is None or server.version == here.version for server in servers)

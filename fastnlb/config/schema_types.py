@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from fastnlb.config.errors import count, quote, suggest
+from fastnlb.model import UNIX
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -26,6 +27,7 @@ _TAG_TEXT = re.compile(r"[\w.:/+\-@ ]*")
 _TAG_VALUE = re.compile(r"[\w.:/=+\-@ ]*")
 _LIMIT_TAGS = 20
 DNS_PORT = 53
+_SUN_PATH = 107  # bytes of a unix socket's path, as sockaddr_un has room for
 
 
 def refuse(message: str) -> NoReturn:
@@ -135,7 +137,9 @@ def is_host_name(value: str) -> bool:
 
 
 def is_unix_socket(value: str) -> bool:
-    return value.startswith("unix:/") and len(value) > len("unix:/")
+    """`unix:` and an absolute path that a socket address can hold."""
+    path = value.removeprefix(UNIX)
+    return value.startswith(f"{UNIX}/") and path != "/" and len(path.encode("utf-8", "replace")) <= _SUN_PATH
 
 
 def is_network(value: str) -> bool:
@@ -209,7 +213,7 @@ ListenAddress = Annotated[str, text("a literal IPv4 or IPv6 address, such as 0.0
 ServerAddress = Annotated[
     str,
     text(
-        "a literal IPv4 or IPv6 address, a host name or unix:/path",
+        f"a literal IPv4 or IPv6 address, a host name or unix:/path of up to {_SUN_PATH} bytes",
         lambda value: literal_address(value) is not None or is_host_name(value) or is_unix_socket(value),
     ),
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fastnlb import model
 from fastnlb.config import schema
-from fastnlb.config.schema_types import is_host_name, literal_address, split_nameserver
+from fastnlb.config.schema_types import is_host_name, is_unix_socket, literal_address, split_nameserver
 from fastnlb.tls.policies import SYSTEM, TLS_VERSIONS
 
 MAX_WORKERS = 1024
@@ -106,6 +106,7 @@ def _server_group(block: schema.ServerGroupBlock) -> model.ServerGroup:
         connection_drain_timeout=block.connection_drain_timeout,
         any_port=block.any_port,
         named_servers=tuple(_named_server(each) for each in block.servers if is_host_name(each.address)),
+        preserve_client_ip=block.preserve_client_ip,
     )
 
 
@@ -129,7 +130,8 @@ def _health_check(block: schema.HealthCheckBlock) -> model.HealthCheck | None:
 
 
 def _server(block: schema.ServerBlock) -> model.Server:
-    return model.Server(_canonical(block.address), block.port or 0, block.weight)
+    address = block.address if is_unix_socket(block.address) else _canonical(block.address)
+    return model.Server(address, block.port or 0, block.weight)
 
 
 def _named_server(block: schema.ServerBlock) -> model.NamedServer:

@@ -27,7 +27,7 @@ from typing import Protocol
 from fastnlb.board import Health, Reason
 from fastnlb.control.probe import Phase, Probe, Shortage
 from fastnlb.control.standing import Standing
-from fastnlb.model import HealthCheck, Offer, ServerKey
+from fastnlb.model import HealthCheck, Offer, ServerKey, place
 
 MOST_PROBES = 1000
 JITTER = 0.1  # of the interval
@@ -86,9 +86,7 @@ class _Target:
     def __str__(self) -> str:
         group, address, port = self.key
         found_by = f" ({self.host})" if self.host else ""
-        if not port:  # it is connected to on the client's port
-            return f"{address}{found_by} of {group}"
-        return f"{f'[{address}]' if ':' in address else address}:{port}{found_by} of {group}"
+        return f"{place(address, port)}{found_by} of {group}"
 
 
 class Checks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastnlb.config.schema_types import literal_address
-from fastnlb.control.watch import Signature, signature
+from fastnlb.signature import Signature, signature
 
 HOSTS = Path("/etc/hosts")
 
@@ -19,7 +19,7 @@ class HostsFile:
 
     def __init__(self, path: Path = HOSTS) -> None:
         self._path = path
-        self._seen: Signature = None
+        self._seen: Signature | None = None
         self._names: dict[str, tuple[str, ...]] = {}
 
     def addresses(self, name: str) -> tuple[str, ...]:

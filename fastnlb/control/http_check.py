@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from fastnlb.board import Reason
-from fastnlb.model import HTTP_1_1, SERVER_IP, HealthCheck
+from fastnlb.model import HTTP_1_1, SERVER_IP, UNIX, HealthCheck
 
 MOST_BYTES = 4096  # of an answer that has not come to its status line yet
 
@@ -19,10 +19,13 @@ _SWITCHING = b"01"  # 101 is final: it was not asked for
 
 
 def request(check: HealthCheck, address: str) -> bytes:
-    """The whole request.  Without a domain HTTP/1.0 has no Host, and HTTP/1.1, which needs one, the address."""
+    """The whole request.  Without a domain HTTP/1.0 has no Host, and HTTP/1.1, which needs one, the address.
+
+    A unix socket has none, and is called localhost.
+    """
     newer = check.http_version == HTTP_1_1
     domain = SERVER_IP if check.domain is None and newer else check.domain
-    host = _bracketed(address) if domain == SERVER_IP else domain
+    host = _called(address) if domain == SERVER_IP else domain
     lines = [
         f"{check.method} {check.url} HTTP/{'1.1' if newer else '1.0'}",
         *([] if host is None else [f"Host: {host}"]),
@@ -53,5 +56,7 @@ def _if_room(answer: bytes) -> Reason | None:
     return Reason.HTTP_INVALID_HEADER if len(answer) >= MOST_BYTES else None
 
 
-def _bracketed(address: str) -> str:
+def _called(address: str) -> str:
+    if address.startswith(UNIX):
+        return "localhost"
     return f"[{address}]" if ":" in address else address

@@ -4,6 +4,7 @@
     CONNECTING -> SENDING -> (TCP with a PROXY protocol header) verdict
     CONNECTING -> SENDING -> RECEIVING -> (HTTP) verdict
 
+A unix socket is probed where it is, whatever port the check names; its full queue is a failure, at once.
 `begin` and `step` return a verdict (Reason.NONE: the server is well) or None while the probe goes on; the owner then
 waits for `events`.  Each phase has its own time, which the owner keeps; `overdue` is the verdict when it is up.
 The socket is closed with RST, because the probe ends first and would leave a TIME_WAIT for each; but not where the
@@ -20,7 +21,7 @@ import struct
 
 from fastnlb.board import Reason
 from fastnlb.control import http_check
-from fastnlb.model import HTTP, HealthCheck
+from fastnlb.model import HTTP, UNIX, HealthCheck
 
 PROXY_LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 """The header, version 2, of a connection that is nobody's but the sender's: command LOCAL, no addresses."""
@@ -45,7 +46,10 @@ class Probe:
 
     def __init__(self, check: HealthCheck, address: str, port: int) -> None:
         self._check = check
-        self._place = (address, check.connect_port or port)
+        self._address = address
+        self._place = (
+            address.removeprefix(UNIX) if address.startswith(UNIX) else (address, check.connect_port or port)
+        )
         self._socket: socket.socket | None = None
         self._unsent = b""
         self._answer = b""
@@ -60,7 +64,7 @@ class Probe:
 
     def begin(self) -> Reason | None:
         """Raises Shortage."""
-        family = socket.AF_INET6 if ":" in self._place[0] else socket.AF_INET
+        family = _family(self._address)
         try:
             self._socket = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
@@ -108,7 +112,7 @@ class Probe:
     def _opening(self) -> bytes:
         """All that is ever said."""
         header = PROXY_LOCAL if self._check.proxy_protocol else b""
-        return header + http_check.request(self._check, self._place[0]) if self._check.type == HTTP else header
+        return header + http_check.request(self._check, self._address) if self._check.type == HTTP else header
 
     def _send(self, sock: socket.socket) -> Reason | None:
         self._unsent = self._unsent[sock.send(self._unsent) :]
@@ -126,6 +130,12 @@ class Probe:
             return Reason.CONNECT_INTERRUPT
         self._answer += data
         return http_check.judge(self._answer, self._check.http_codes)
+
+
+def _family(address: str) -> socket.AddressFamily:
+    if address.startswith(UNIX):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _connect_verdict(error: int) -> Reason:

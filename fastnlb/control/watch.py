@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from fastnlb.tls.cache import Signature, signature
+from fastnlb.signature import Signature, signature
 
 SHORTEST_INTERVAL = 1.0
 LOOKS_PER_SECOND = 5000  # of single files: a few per cent of a core

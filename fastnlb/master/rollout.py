@@ -21,6 +21,7 @@ from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommi
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.listen import CannotListen, try_options
+from fastnlb.master.preserving import check_privileges
 from fastnlb.master.process import State, Worker
 from fastnlb.master.sockets import SocketPlan, SocketTable, plan_sockets
 from fastnlb.model import Cells, Front, Offer, Snapshot, SocketKey
@@ -98,6 +99,7 @@ class Rollout:
         """Begins the change to `snapshot`; raises CannotListen, OSError or ChangeInProgress and then did nothing."""
         if self._change is not None:
             raise ChangeInProgress("the previous change is not finished")
+        check_privileges(snapshot)
         plan = plan_sockets(self.snapshot, snapshot)
         for listener in plan.tunes:
             try_options(listener)

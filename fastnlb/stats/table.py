@@ -51,6 +51,10 @@ NUMBERS: tuple[Number, ...] = (
     Number("staples_expired", COUNTER, "OCSP responses asked for and not sent because they are out of date"),
     Number("connects", COUNTER, "connections to servers established"),
     Number("connects_failed", COUNTER, "attempts to connect to a server that failed or timed out"),
+    Number("preserve_failed", COUNTER, "of those, not begun because preserve_client_ip could not have the address"),
+    Number(
+        "preserve_other_port", COUNTER, "connections begun from another port of the client's address, its own taken"
+    ),
     Number("picks_fail_open", COUNTER, "choices of an unhealthy server, because no healthy one was left to try"),
     Number("bytes_up", COUNTER, "plaintext bytes passed from clients to servers"),
     Number("bytes_down", COUNTER, "plaintext bytes passed from servers to clients"),

@@ -6,7 +6,6 @@ Keys stay in memory for as long as they are kept: `end` drops what the last load
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from fastnlb.model import Staple
+from fastnlb.signature import Signature, signature
 from fastnlb.tls.authority import Authority, load_authority
 from fastnlb.tls.material import Pair, load_pair
 from fastnlb.tls.staple import load_staple
@@ -21,21 +21,7 @@ from fastnlb.tls.staple import load_staple
 RACY_SECONDS = 2.0
 """A file as young as this could still be changed without a change to its signature: clocks of file systems tick."""
 
-Signature = tuple[int, int, int, int, int]
 Result = TypeVar("Result")
-
-
-def signature(path: Path | str) -> Signature | None:
-    """What stat says of the file that a path leads to in the end; None when it cannot be looked at.
-
-    Device, inode, size, and the nanoseconds of the last changes to content and to inode: access rights are part of
-    what is warned about, and a copy that keeps times changes the inode all the same.
-    """
-    try:
-        status = os.stat(path)  # noqa: PTH116 - thousands of times a second: Path.stat costs half as much again
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @dataclass(slots=True)

@@ -178,4 +178,5 @@ def _group_fields(group: ServerGroup, cells: Mapping[ServerKey, int], orders: Or
         ],
         orders.of(group.scheduler, weighted),
         -1 if group.connection_drain_timeout is None else group.connection_drain_timeout * 1000,
+        group.preserve_client_ip,
     )

@@ -31,7 +31,9 @@ def choices(servers):
     """The server of each source; servers are (port, weight)."""
     made = tuple(Server("127.0.0.1", port, weight) for port, weight in servers)
     fields = [(*each, cell) for cell, each in enumerate((each.address, each.port, each.weight) for each in made)]
-    one = PickProbe((SCHEDULERS["sch"], fields, Orders().of("sch", made), -1), (BOARD.address(), BOARD.places, 0))
+    one = PickProbe(
+        (SCHEDULERS["sch"], fields, Orders().of("sch", made), -1, False), (BOARD.address(), BOARD.places, 0)
+    )
     return [made[one.pick(key)[0]].port for key in KEYS]
 
 

@@ -11,7 +11,7 @@ from support.tls_client import reset
 from fastnlb._core.defs import StopReason
 from fastnlb._core.engine import Engine
 
-NO_SERVERS = (0, [], [], -1)
+NO_SERVERS = (0, [], [], -1, False)
 
 
 def ask(sock, data=b"hello"):
@@ -209,7 +209,10 @@ def test_connections_keep_the_configuration_they_were_accepted_under(rig, backen
     assert before.recv(3) == b"old"
     with one.paused() as engine:
         engine.prepare(
-            2, [(["l"], (0, None, 1000, 1000, 1000, -1, 0, 0, None))], [(0, [(*new.address, 1, -1)], [0], -1)], {}
+            2,
+            [(["l"], (0, None, 1000, 1000, 1000, -1, 0, 0, None))],
+            [(0, [(*new.address, 1, -1)], [0], -1, False)],
+            {},
         )
         engine.commit()
         assert engine.generations() == {1, 2}
@@ -251,25 +254,25 @@ PLAIN = [(["l"], (0, None, 1, 1, 1, -1, 0, 0, None))]
         ([(["l"], (1, None, 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "names group 1 of 1"),
         (
             PLAIN,
-            [(0, [("example.org", 80, 1, -1)], [0], -1)],
+            [(0, [("example.org", 80, 1, -1)], [0], -1, False)],
             "example.org is not an IPv4 or IPv6 address",
         ),
         (
             PLAIN,
-            [(0, [("127.0.0.1", 80, 1, -1)], [1], -1)],
+            [(0, [("127.0.0.1", 80, 1, -1)], [1], -1, False)],
             "names server 1 of 1",
         ),
-        (PLAIN, [(0, [("127.0.0.1", 80, 1, -1)], [], -1)], "needs a sequence"),
+        (PLAIN, [(0, [("127.0.0.1", 80, 1, -1)], [], -1, False)], "needs a sequence"),
         ([(["l"], (0, (), 1, 1, 1, -1, 0, 0, None))], [NO_SERVERS], "needs TLS"),
-        (PLAIN, [(5, [], [], -1)], "no scheduler 5"),
+        (PLAIN, [(5, [], [], -1, False)], "no scheduler 5"),
         (
             PLAIN,
-            [(2, [("127.0.0.1", 80, 1, -1)], b"", -1)],
+            [(2, [("127.0.0.1", 80, 1, -1)], b"", -1, False)],
             "buckets that are none",
         ),
         (
             PLAIN,
-            [(0, [("127.0.0.1", 80, w, -1) for w in (0, 1)], [0], -1)],
+            [(0, [("127.0.0.1", 80, w, -1) for w in (0, 1)], [0], -1, False)],
             "come last",
         ),
         ([(["l"], (0, None, 1, 1, 1, -1, 0, 9, None))], [NO_SERVERS], "needs a cell"),
@@ -293,7 +296,7 @@ def test_an_engine_may_be_closed_twice_and_resets_what_is_open(rig, backend):
     engine.prepare(
         1,
         [(["l"], (0, None, 1000, 1000, 1000, -1, 0, 0, None))],
-        [(0, [(*backend(echo).address, 1, -1)], [0], -1)],
+        [(0, [(*backend(echo).address, 1, -1)], [0], -1, False)],
         {"l": listener.detach()},
     )
     engine.commit()

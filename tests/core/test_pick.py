@@ -145,9 +145,9 @@ def test_of_many_servers_the_best_of_a_sample_is_taken():
 
 
 def test_a_server_that_cannot_be_counted_makes_it_round_robin():
-    scheduler, servers, order, drain = fields([1, 1], "wlc")
+    scheduler, servers, order, *rest = fields([1, 1], "wlc")
     servers = [(address, port, weight, -1) for address, port, weight, _ in servers]
-    one = PickProbe((scheduler, servers, order, drain), (BOARD.address(), BOARD.places, 0))
+    one = PickProbe((scheduler, servers, order, *rest), (BOARD.address(), BOARD.places, 0))
     assert picks(one, 4) == [0, 1, 0, 1]
 
 

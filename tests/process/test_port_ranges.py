@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from support.daemon import counter_rows
-from support.netns import may_steer, own_network
+from support.own_network import may_steer, own_network
 from support.procs import Program, alive, children, descriptors, listening_inodes, wait_for
 from support.rig import Backend, echo
 from support.site import HEAD, Site
@@ -85,7 +85,7 @@ def write(
 
 
 def start(site: Site, way: str = STEERED) -> None:
-    site.wrapper = ("-m", "support.netns") if way == EACH else ()
+    site.wrapper = ("-m", "support.own_network") if way == EACH else ()
     site.start()
 
 
@@ -274,7 +274,7 @@ def test_the_range_ends_with_a_master_that_is_killed(steered: None, site: Site, 
 
 def test_another_program_in_the_range_fails_the_start_with_its_port(way: str, site: Site) -> None:
     write(site)
-    site.wrapper = ("-m", "support.netns") if way == EACH else ()
+    site.wrapper = ("-m", "support.own_network") if way == EACH else ()
     with socket.create_server((HOST, MIDDLE), reuse_port=True):
         site.program = Program(site.command, site.folder / "output")
         assert site.running.wait_exit() == 3

@@ -1,111 +1,133 @@
-"""A network of its own for a test, or for a block of it in a forked child; and programs without privileges.
+"""Network namespaces for tests: machines of their own, with links between them, in one process.
 
-    python -m support.netns ARGUMENTS...
+A namespace lives as long as the descriptor that holds it or something in it, and has no name outside: nothing is left
+behind, however a test ends.  A thread enters one with `inside`: the sockets it makes and the programs and threads it
+starts there belong there and stay, wherever the thread goes.  Only that thread is moved.
 
-is `python ARGUMENTS...` that may not load programs into the kernel.
+    with estate() as (client, balancer, server):       client --- balancer --- server
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import struct
+import shutil
 import subprocess
-import sys
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-CLONE_NEWNET = 0x40000000
-CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF = 12, 21, 39
-_CAPSET = {"x86_64": 126, "aarch64": 91}
-_CAPGET = {"x86_64": 125, "aarch64": 90}
-_VERSION_3 = 0x20080522
+import pytest
 
+_CLONE_NEWNET = 0x40000000
+_HERE = "/proc/thread-self/ns/net"
 _libc = ctypes.CDLL(None, use_errno=True)
 
-
-def may_steer() -> str:
-    """Why this process may not have a network namespace of its own and programs in it; empty when it may."""
-    wanted = [1 << CAP_NET_ADMIN, 1 << CAP_SYS_ADMIN]
-    lacking = [bit for bit in wanted if not _effective() & bit]
-    return "needs CAP_NET_ADMIN and CAP_SYS_ADMIN" if lacking else ""
-
-
-def leave_network() -> None:
-    """This process goes to a network namespace of its own, with nothing but a loopback interface."""
-    if _libc.unshare(CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+CLIENT, CLIENT6 = "10.77.1.2", "fd77:1::2"
+FRONT, FRONT6 = "10.77.1.1", "fd77:1::1"  # of the balancer, towards clients
+BACK, BACK6 = "10.77.2.1", "fd77:2::1"  # likewise, towards servers
+SERVER, SERVER6 = "10.77.2.2", "fd77:2::2"
+OTHER_SERVER = "10.77.2.3"  # nobody has it: what is sent there is not answered
 
 
-def drop_privileges() -> None:
-    """This process, and what it starts, may not load programs into the kernel any more; all else stays."""
-    gone = 1 << CAP_NET_ADMIN | 1 << CAP_SYS_ADMIN | 1 << CAP_BPF
-    for capability in (CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF):
-        # From the bounding set, or a program that root starts would have them back.
-        _libc.prctl(24, capability, 0, 0, 0)
-    header, data = _capabilities()
-    low, _, inheritable_low, high, _, inheritable_high = struct.unpack("=6I", data.raw)
-    left = (low | high << 32) & ~gone
-    low, high = left & 0xFFFFFFFF, left >> 32
-    data = ctypes.create_string_buffer(
-        struct.pack("=6I", low, low, inheritable_low, high, high, inheritable_high), 24
-    )
-    if _libc.syscall(_CAPSET[os.uname().machine], header, data) != 0:
-        raise OSError(ctypes.get_errno(), "capset")
+def _call(function: str, *arguments: int) -> None:
+    if getattr(_libc, function)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function}: {os.strerror(number)}")
+
+
+class Namespace:
+    """Another network, with nothing but a loopback in it."""
+
+    def __init__(self) -> None:
+        home = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _call("unshare", _CLONE_NEWNET)
+            self._descriptor = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            _call("setns", home, _CLONE_NEWNET)
+            os.close(home)
+        self.ip("link set lo up")
+
+    @property
+    def path(self) -> str:
+        """What other programs find it by."""
+        return f"/proc/{os.getpid()}/fd/{self._descriptor}"
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """This thread is in the namespace for the length of the block."""
+        home = os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _call("setns", self._descriptor, _CLONE_NEWNET)
+            yield
+        finally:
+            _call("setns", home, _CLONE_NEWNET)
+            os.close(home)
+
+    def ip(self, *commands: str, version: int = 4) -> None:
+        """Commands of ip(8), such as `link set lo up`."""
+        with self.inside():
+            done = subprocess.run(
+                ["ip", f"-{version}", "-batch", "-"],
+                input="\n".join(commands),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 0, f"{commands}: {done.stderr}"
+
+    def sysctl(self, name: str, value: str) -> None:
+        with self.inside():
+            Path("/proc/sys/net", name).write_text(value, "ascii")
+
+    def close(self) -> None:
+        """It is gone with the last socket and program in it."""
+        os.close(self._descriptor)
+
+
+def link(one: Namespace, name: str, other: Namespace, other_name: str) -> None:
+    """A cable between two namespaces, and what its ends are called there."""
+    one.ip(f"link add {name} type veth peer name {other_name} netns {other.path}", f"link set {name} up")
+    other.ip(f"link set {other_name} up")
 
 
 @contextmanager
-def own_network() -> Iterator[None]:
-    """The thread of the test, and all that it starts, in a network namespace of its own."""
-    before = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def estate() -> Iterator[tuple[Namespace, Namespace, Namespace]]:
+    """A client, a balancer and a server, each on IPv4 and IPv6; both others have the balancer for their way out."""
+    made = client, balancer, server = Namespace(), Namespace(), Namespace()
     try:
-        leave_network()
-        yield
+        link(balancer, "front", client, "out")
+        link(balancer, "back", server, "out")
+        _address(client, "out", CLIENT, CLIENT6)
+        _address(balancer, "front", FRONT, FRONT6)
+        _address(balancer, "back", BACK, BACK6)
+        _address(server, "out", SERVER, SERVER6)
+        for where, way_out, way_out6 in ((client, FRONT, FRONT6), (server, BACK, BACK6)):
+            where.ip(f"route add default via {way_out}")
+            where.ip(f"route add default via {way_out6}", version=6)
+        yield made
     finally:
-        failed = _libc.setns(before, CLONE_NEWNET)
-        os.close(before)
-        assert not failed
+        for each in made:
+            each.close()
 
 
-def in_child(block: Callable[[], object], *before: Callable[[], None]) -> None:
-    """Runs `before` and then the block in a child of this process; what goes wrong there fails the test here."""
-    theirs, ours = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        said = ""
-        try:
-            for prepare in before:
-                prepare()
-            block()
-        except BaseException:
-            said = traceback.format_exc()
-        os.write(ours, said.encode()[-60_000:])
-        sys.stdout.flush()
-        os._exit(0)
-    os.close(ours)
-    with os.fdopen(theirs) as answer:
-        said = answer.read()
-    os.waitpid(pid, 0)
-    assert not said, said
+def _address(where: Namespace, device: str, address: str, address6: str) -> None:
+    where.ip(f"addr add {address}/24 dev {device}")
+    where.ip(f"addr add {address6}/64 dev {device} nodad", version=6)
 
 
-def _capabilities() -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]:
-    """Effective, permitted and inheritable, the lower 32 of each and then the upper, as capget has them."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0), 8)
-    data = ctypes.create_string_buffer(24)
-    if _libc.syscall(_CAPGET[os.uname().machine], header, data) != 0:
-        raise OSError(ctypes.get_errno(), "capget")
-    return header, data
+def why_not() -> str:
+    """What keeps this machine from having namespaces; "" if nothing does."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    if shutil.which("ip") is None:
+        return "network namespaces need ip (iproute2)"
+    try:
+        Namespace().close()
+    except OSError as error:
+        return f"network namespaces cannot be had: {error}"
+    return ""
 
 
-def _effective() -> int:
-    _, data = _capabilities()
-    low, _, _, high, _, _ = struct.unpack("=6I", data.raw)
-    return int(low | high << 32)
-
-
-if __name__ == "__main__":
-    drop_privileges()
-    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])  # noqa: S606
+needs_namespaces = pytest.mark.skipif(bool(why_not()), reason=why_not() or "nothing")

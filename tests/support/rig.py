@@ -15,7 +15,7 @@ from typing import Any
 
 from fastnlb._core.defs import StopReason
 from fastnlb._core.engine import Engine
-from fastnlb.model import Server
+from fastnlb.model import UNIX, Server
 from fastnlb.stats.table import NUMBERS
 from fastnlb.tls.binding import addresses, context_address
 from fastnlb.worker.orders import SCHEDULERS, Orders
@@ -46,12 +46,13 @@ def group_fields(
     scheduler: str = "wrr",
     drain_ms: int = -1,
     cells: Sequence[int] | None = None,
+    preserve: bool = False,
 ) -> tuple[Any, ...]:
     """The core's fields of a group; those of weight 0 come last, cells are numbered from 0."""
     weights = weights or [1] * len(servers)
     weighted = tuple(Server(*server, weight) for server, weight in zip(servers, weights, strict=True) if weight)
     found = [(*each, weight, cell) for each, weight, cell in zip(servers, weights, cells or count(), strict=False)]
-    return SCHEDULERS[scheduler], found, Orders().of(scheduler, weighted), drain_ms
+    return SCHEDULERS[scheduler], found, Orders().of(scheduler, weighted), drain_ms, preserve
 
 
 class Rig:
@@ -199,12 +200,12 @@ def _name(listener: int) -> str:
 
 
 class Backend:
-    """A TCP server of the test: `handler(sock)` runs in a thread for each connection."""
+    """A server of the test, TCP or at `unix:/path`: `handler(sock)` runs in a thread for each connection."""
 
     def __init__(self, handler: Callable[[socket.socket], None], host: str = HOST, port: int = 0) -> None:
         self._handler = handler
-        self._listener = socket.create_server((host, port), backlog=1024, family=_family(host))
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listener = _server_socket(host, port)
+        self.address: tuple[str, int] = (host, 0) if host.startswith(UNIX) else self._listener.getsockname()[:2]
         self.accepted: list[socket.socket] = []
         self.errors: list[BaseException] = []
         self._threads: list[threading.Thread] = []
@@ -246,8 +247,14 @@ class Backend:
         assert not self.errors, self.errors
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _server_socket(host: str, port: int) -> socket.socket:
+    if host.startswith(UNIX):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(host.removeprefix(UNIX))
+        listener.listen(1024)
+        return listener
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), backlog=1024, family=family)
 
 
 def echo(sock: socket.socket) -> None:

@@ -20,7 +20,7 @@ class Site:
     """A folder with a configuration, and the daemon that runs it."""
 
     wrapper: tuple[str, ...] = ()
-    """What the daemon is started through, such as ("-m", "support.netns") for one without privileges."""
+    """What the daemon is started through, such as ("-m", "support.own_network") for one without privileges."""
 
     def __init__(self, folder: Path, server: tuple[str, int]) -> None:
         self.folder, self.server = folder, server

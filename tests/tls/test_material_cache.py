@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.certs import HOUR, Issued, now, private_pem
 
+from fastnlb.signature import signature
 from fastnlb.tls import cache as module
-from fastnlb.tls.cache import RACY_SECONDS, MaterialCache, signature
+from fastnlb.tls.cache import RACY_SECONDS, MaterialCache
 from fastnlb.tls.files import MaterialError
 
 ROOT = Issued.root()

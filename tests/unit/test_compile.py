@@ -66,7 +66,7 @@ def test_a_server_of_weight_0_comes_last_and_not_into_the_order():
         Offer(Snapshot((listener,), (group,)), {}, Cells({("g", "127.0.0.1", 1001): 7}, {"l": 3})), Contexts()
     )
     assert compiled.groups == [
-        (0, [("127.0.0.1", 1001, 7, 7), ("127.0.0.1", 1000, 0, -1), ("127.0.0.1", 1002, 0, -1)], [0], -1)
+        (0, [("127.0.0.1", 1001, 7, 7), ("127.0.0.1", 1000, 0, -1), ("127.0.0.1", 1002, 0, -1)], [0], -1, False)
     ]
     assert compiled.listeners == [([("l", 1)], (0, None, 10_000, 5_000, 900_000, 3, 0, 0, None))]
 
@@ -148,7 +148,7 @@ def compile_group(group, orders=None):
 def test_a_group_has_its_scheduler_and_its_drain_timeout(scheduler, number):
     fields = compile_group(ServerGroup("g", tuple(servers(1, 2)), scheduler, 7))
     assert (fields[0], fields[3]) == (number, 7000)
-    assert compile_group(ServerGroup("g", (), scheduler))[1:] == ([], b"" if number > 1 else [], -1)
+    assert compile_group(ServerGroup("g", (), scheduler))[1:] == ([], b"" if number > 1 else [], -1, False)
 
 
 def test_an_unchanged_group_keeps_its_order_and_a_forgotten_one_does_not():

@@ -14,10 +14,11 @@ MAY_IMPORT = {
     "board": set(),
     "channel": {"model"},
     "hardening": set(),
-    "tls": {"model"},
+    "signature": set(),
+    "tls": {"model", "signature"},
     "config": {"model", "tls"},
     "master": {"model", "channel", "hardening"},
-    "control": {"model", "board", "channel", "stats", "tls", "config", "hardening"},
+    "control": {"model", "signature", "board", "channel", "stats", "tls", "config", "hardening"},
     "worker": {"model", "board", "channel", "stats", "tls", "master", "_core"},
     "cli": {"model", "board", "config", "tls", "stats", "master", "control", "worker"},
 }

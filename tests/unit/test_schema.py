@@ -204,8 +204,6 @@ NOT_AVAILABLE: list[tuple[Where, object]] = [
     (("admin", "tokens_file"), "tokens"),
     (("logging", "access_log"), "stdout"),
     ((*GROUP, "protocol"), "UDP"),
-    ((*GROUP, "preserve_client_ip"), True),
-    ((*SERVER, "address"), "unix:/run/backend.sock"),
     ((*LISTENER, "protocol"), "UDP"),
 ]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from support.netns import drop_privileges, in_child, leave_network, may_steer
+from support.own_network import drop_privileges, in_child, leave_network, may_steer
 from support.procs import descriptors, wait_for
 
 from fastnlb.master import steer
