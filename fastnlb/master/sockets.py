@@ -210,7 +210,8 @@ class _Opening:
 
     def _check_limit(self, listener: Listener, obstacle: str) -> None:
         others = sum(len(socks) for port, socks in self._held.items() if port not in listener.ports) // self._count
-        needed = open_files_needed(self._count, others + len(listener.ports))
+        # Twice: a frame that waits for its worker to read holds copies of what it will give.
+        needed = open_files_needed(self._count, others + 2 * len(listener.ports))
         if open_files() < needed:
             limit = f"the limit of {open_files()} open files is too low for a socket for each port and worker"
             way = f"it must be {needed} or more (ulimit -Hn, LimitNOFILE=)"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 CLONE_NEWNET = 0x40000000
+PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 8, 24
 CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF = 12, 21, 39
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPGET = {"x86_64": 125, "aarch64": 90}
@@ -41,17 +42,26 @@ def leave_network() -> None:
 
 def drop_privileges() -> None:
     """This process, and what it starts, may not load programs into the kernel any more; all else stays."""
-    gone = 1 << CAP_NET_ADMIN | 1 << CAP_SYS_ADMIN | 1 << CAP_BPF
-    for capability in (CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF):
+    gone = (CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF)
+    for capability in gone:
         # From the bounding set, or a program that root starts would have them back.
-        _libc.prctl(24, capability, 0, 0, 0)
-    header, data = _capabilities()
-    low, _, inheritable_low, high, _, inheritable_high = struct.unpack("=6I", data.raw)
-    left = (low | high << 32) & ~gone
-    low, high = left & 0xFFFFFFFF, left >> 32
-    data = ctypes.create_string_buffer(
-        struct.pack("=6I", low, low, inheritable_low, high, high, inheritable_high), 24
-    )
+        _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    _keep(_effective() & ~sum(1 << capability for capability in gone))
+
+
+def become_nobody_with(*capabilities: int) -> None:
+    """This process is nobody's, with no more than these privileges."""
+    _libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+    _keep(sum(1 << capability for capability in capabilities))
+
+
+def _keep(capabilities: int) -> None:
+    header, _ = _capabilities()
+    low, high = capabilities & 0xFFFFFFFF, capabilities >> 32
+    data = ctypes.create_string_buffer(struct.pack("=6I", low, low, 0, high, high, 0), 24)
     if _libc.syscall(_CAPSET[os.uname().machine], header, data) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import functools
 import os
@@ -11,9 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-from support.own_network import drop_privileges, in_child, leave_network, may_steer
+from support.own_network import (
+    CAP_BPF,
+    CAP_NET_ADMIN,
+    become_nobody_with,
+    drop_privileges,
+    in_child,
+    leave_network,
+    may_steer,
+)
 from support.procs import descriptors, wait_for
 
+from fastnlb.hardening import protect_memory
 from fastnlb.master import steer
 from fastnlb.master.listen import CannotListen
 from fastnlb.master.sockets import SocketTable, Staged
@@ -188,6 +198,17 @@ def test_running_connections_are_left_alone() -> None:
         assert client.recv(100) == b"and here"
         client.close()
         accepted.close()
+
+
+@own_network
+def test_two_privileges_are_enough_for_a_process_that_keeps_its_memory_to_itself() -> None:
+    for name in ("ascii", "idna"):  # nobody may be unable to read where Python keeps them
+        codecs.lookup(name)
+    become_nobody_with(CAP_NET_ADMIN, CAP_BPF)
+    protect_memory()
+    with table_with(range_listener()) as table:
+        assert table.row(0).keys() == {("r", FIRST)}
+        call("127.0.0.1", LAST)
 
 
 # The table of sockets
@@ -370,7 +391,7 @@ def test_a_limit_too_low_for_all_the_sockets_is_said_in_one_line(monkeypatch: py
         SocketTable().open_rows([range_listener(address=QUIET, last=FIRST + 999)], 2)
     assert str(caught.value) == (
         "listener r: cannot listen on 127.0.77.1:20000-20999: the limit of 1000 open files is too low for a socket "
-        "for each port and worker: it must be 2026 or more (ulimit -Hn, LimitNOFILE=); one for all ports cannot be "
+        "for each port and worker: it must be 4026 or more (ulimit -Hn, LimitNOFILE=); one for all ports cannot be "
         "had: this kernel has no sk_lookup programs (Linux 5.9)"
     )
     assert descriptors(os.getpid()) == before
