@@ -66,7 +66,7 @@ cdef inline void board_take_place(const Board* board) noexcept nogil:
         seen = atomic_load64(taken)
 
 cdef inline int64_t board_sum(const Board* board, const int32_t* connections) noexcept nogil:
-    """The count over all workers."""
+    """The count over all workers.  Who must not overlook what another has just written puts a fence before it."""
     cdef int64_t total = 0
     cdef uint64_t i, taken = atomic_load64(board_taken(board))
     for i in range(taken):
