@@ -23,6 +23,7 @@ class Scenario:
     scale: float
     needs: str
     run: Callable[[int, Path], int]
+    tls: bool = True
 
     @property
     def possible(self) -> bool:
@@ -48,12 +49,12 @@ def _connections(*options: str) -> Callable[[int, Path], int]:
     return run
 
 
-def _transfers(count: int, upload: bool) -> Callable[[int, Path], int]:
+def _transfers(count: int, upload: bool, scheme: str = "https") -> Callable[[int, Path], int]:
     def run(port: int, folder: Path) -> int:
         source = folder / "upload"
         if upload and not source.exists():
             source.write_bytes(bytes(TRANSFER))
-        url = f"https://127.0.0.1:{port}"
+        url = f"{scheme}://127.0.0.1:{port}"
         what = ["-H", "Expect:", "-T", str(source), f"{url}/up"] if upload else [f"{url}/bytes/{TRANSFER}"]
         running = [_pinned(["curl", "-sk", "-o", "/dev/null", *what]) for _ in range(count)]
         for one in running:
@@ -65,9 +66,9 @@ def _transfers(count: int, upload: bool) -> Callable[[int, Path], int]:
     return run
 
 
-def _requests(connections: int) -> Callable[[int, Path], int]:
+def _requests(connections: int, scheme: str = "https", *options: str) -> Callable[[int, Path], int]:
     def run(port: int, folder: Path) -> int:
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", f"https://127.0.0.1:{port}/"]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", *options, f"{scheme}://127.0.0.1:{port}/"]
         return int(re.findall(r"(\d+) requests in", _output(command))[0])
 
     return run
@@ -82,4 +83,29 @@ SCENARIOS = (
     Scenario("upload, 8 connections", "ns/KiB", 1, "curl", _transfers(8, upload=True)),
     Scenario("small request, 1 connection", "us", 1e3, "wrk", _requests(1)),
     Scenario("small request, 64 connections", "us", 1e3, "wrk", _requests(64)),
+    *(
+        Scenario(
+            f"plain: new connection, {count} at a time",
+            "us",
+            1e3,
+            "wrk",
+            _requests(count, "http", "-H", "Connection: close"),
+            tls=False,
+        )
+        for count in (1, 16)
+    ),
+    *(
+        Scenario(
+            f"plain: {what}, {count} connection{'s'[: count - 1]}",
+            "ns/KiB",
+            1,
+            "curl",
+            _transfers(count, what == "upload", "http"),
+            tls=False,
+        )
+        for what in ("download", "upload")
+        for count in (1, 8, 32)
+    ),
+    Scenario("plain: small request, 1 connection", "us", 1e3, "wrk", _requests(1, "http"), tls=False),
+    Scenario("plain: small request, 64 connections", "us", 1e3, "wrk", _requests(64, "http"), tls=False),
 )

@@ -41,9 +41,16 @@ def serve(sock: socket.socket, source: int, scratch: bytearray) -> None:
             elif path.startswith(b"/bytes/"):
                 send_zeros(sock, int(path[7:]), source)
             else:
-                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi\n")
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n%s\r\nhi\n" % ending(head))
+            if ending(head):
+                return
             if version == b"HTTP/1.0" and b"keep-alive" not in head.lower():
                 return
+
+
+def ending(head: bytes) -> bytes:
+    """What the answer to a client that wants no second request says of that."""
+    return b"Connection: close\r\n" if b"connection: close" in head.lower() else b""
 
 
 def answer(sock: socket.socket, length: int) -> None:

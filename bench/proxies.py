@@ -1,4 +1,4 @@
-"""How each proxy is started: one worker, the same certificate, TLS 1.2 and 1.3, plain TCP to the same origin."""
+"""How each proxy is started: one worker; TLS 1.2 and 1.3 with the same certificate, or plain; the same origin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 8000; }}
 stream {{
   server {{
-    listen 127.0.0.1:{port} ssl reuseport backlog=4096;
+    listen 127.0.0.1:{port} {tls} reuseport backlog=4096;
     ssl_certificate {folder}/both.pem; ssl_certificate_key {folder}/both.pem; ssl_protocols TLSv1.2 TLSv1.3;
     proxy_buffer_size 64k; proxy_pass 127.0.0.1:{origin}; tcp_nodelay on;
   }}
@@ -32,8 +32,9 @@ defaults
   timeout client 900s
   timeout server 900s
   timeout connect 5s
-listen tls
-  bind 127.0.0.1:{port} ssl crt {folder}/both.pem
+  option splice-auto
+listen one
+  bind 127.0.0.1:{port} {tls}
   server origin 127.0.0.1:{origin}
 """
 HITCH = """
@@ -47,37 +48,45 @@ tls-protos = TLSv1.2 TLSv1.3
 
 @dataclass(frozen=True)
 class Proxy:
-    """A kind of proxy; `prepare` writes its configuration and returns its command."""
+    """A kind of proxy; `prepare(folder, port, origin, tls)` writes its configuration and returns its command."""
 
     name: str
     program: str
-    prepare: Callable[[Path, int, int], list[str]]
+    prepare: Callable[[Path, int, int, bool], list[str]]
+    plain: bool = True  # whether it can do without TLS
 
     @property
     def installed(self) -> bool:
         return shutil.which(self.program) is not None
 
 
-def _from_file(template: str, command: Callable[[str], list[str]]) -> Callable[[Path, int, int], list[str]]:
-    def prepare(folder: Path, port: int, origin: int) -> list[str]:
+def _from_file(
+    template: str, command: Callable[[str], list[str]], ssl: str = ""
+) -> Callable[[Path, int, int, bool], list[str]]:
+    def prepare(folder: Path, port: int, origin: int, tls: bool) -> list[str]:
         path = folder / f"{port}.conf"
-        path.write_text(template.format(folder=folder, port=port, origin=origin))
+        words = ssl.format(folder=folder) if tls else ""
+        path.write_text(template.format(folder=folder, port=port, origin=origin, tls=words))
         return command(str(path))
 
     return prepare
 
 
-def _fastnlb(folder: Path, port: int, origin: int) -> list[str]:
-    pair = ["--certificate", str(folder / "both.pem")]
+def _fastnlb(folder: Path, port: int, origin: int, tls: bool) -> list[str]:
+    pair = ["--certificate", str(folder / "both.pem")] if tls else ["--protocol", "TCP"]
     to = ["--listen", f"127.0.0.1:{port}", "--server", f"127.0.0.1:{origin}"]
     return [sys.executable, "-m", "fastnlb", "quick", *to, *pair, "--workers", "1"]
 
 
 PROXIES = (
     Proxy("fastnlb", sys.executable, _fastnlb),
-    Proxy("nginx", "nginx", _from_file(NGINX, lambda path: ["nginx", "-c", path])),
-    Proxy("haproxy", "haproxy", _from_file(HAPROXY, lambda path: ["haproxy", "-f", path])),
-    Proxy("hitch", "hitch", _from_file(HITCH, lambda path: ["hitch", "--config", path, "--user", "nobody"])),
+    Proxy("nginx", "nginx", _from_file(NGINX, lambda path: ["nginx", "-c", path], "ssl")),
+    Proxy(
+        "haproxy", "haproxy", _from_file(HAPROXY, lambda path: ["haproxy", "-f", path], "ssl crt {folder}/both.pem")
+    ),
+    Proxy(
+        "hitch", "hitch", _from_file(HITCH, lambda path: ["hitch", "--config", path, "--user", "nobody"]), plain=False
+    ),
 )
 
 

@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def proxies(folder: Path) -> Iterator[Running]:
+def proxies(folder: Path, tls: bool) -> Iterator[Running]:
     """All installed proxies in front of one origin, for the length of a block."""
     origin = free_port()
     started = [start([sys.executable, str(Path(__file__).with_name("origin.py")), "127.0.0.1", str(origin)], 1)]
@@ -36,11 +36,13 @@ def proxies(folder: Path) -> Iterator[Running]:
     try:
         wait_listening(origin)
         for proxy in PROXIES:
+            if not tls and not proxy.plain:
+                continue
             if not proxy.installed:
                 print(f"{proxy.name} is not installed: skipped")
                 continue
             port = free_port()
-            process = start(proxy.prepare(folder, port, origin), PROXY_PROCESSOR)
+            process = start(proxy.prepare(folder, port, origin, tls), PROXY_PROCESSOR)
             started.append(process)
             if wait_listening(port):
                 running[proxy.name] = (process, port)
@@ -72,6 +74,22 @@ def row(scenario: Scenario, costs: dict[str, list[float]]) -> str:
     return " | ".join(["", f"{scenario.name} ({scenario.unit})", *cells, ratio, ""]).strip()
 
 
+def chosen(scenario: Scenario, parts: list[str]) -> bool:
+    return not parts or any(part in scenario.name for part in parts)
+
+
+def table(scenarios: list[Scenario], rounds: int, folder: Path, tls: bool) -> None:
+    """Rows of one table: those with TLS have other columns than those without."""
+    with proxies(folder, tls) as running:
+        print("\n" + " | ".join(["", "work", *running, "fastnlb / best peer", ""]).strip())
+        print("|---" * (len(running) + 2) + "|")
+        for scenario in scenarios:
+            if scenario.possible:
+                print(row(scenario, measure(scenario, running, rounds, folder)), flush=True)
+            else:
+                print(f"{scenario.name}: {scenario.needs} is not installed: skipped")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -82,19 +100,11 @@ def main() -> None:
         folder.chmod(0o755)
         (folder / "both.pem").write_bytes(b"".join(self_signed(["localhost", "127.0.0.1"])))
         (folder / "both.pem").chmod(0o600)
-        with proxies(folder) as running:
-            print(
-                f"\n{datetime.date.today()}: processor time per unit, median (lowest-highest) of {options.rounds}\n"
-            )
-            print(" | ".join(["", "work", *running, "fastnlb / best peer", ""]).strip())
-            print("|---" * (len(running) + 2) + "|")
-            for scenario in SCENARIOS:
-                if options.names and not any(part in scenario.name for part in options.names):
-                    continue
-                if not scenario.possible:
-                    print(f"{scenario.name}: {scenario.needs} is not installed: skipped")
-                    continue
-                print(row(scenario, measure(scenario, running, options.rounds, folder)), flush=True)
+        print(f"{datetime.date.today()}: processor time per unit, median (lowest-highest) of {options.rounds}")
+        for tls in (True, False):
+            wanted = [each for each in SCENARIOS if each.tls == tls and chosen(each, options.names)]
+            if wanted:
+                table(wanted, options.rounds, folder, tls)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from .conn cimport conn_advance, conn_end, conn_may_follow, conn_reap, conn_timeout
-from .counters cimport N_NUMBERS
+from .counters cimport N_BYTES_SPLICED, N_NUMBERS
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
 from .half cimport half_adopt
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
+from .pipes cimport (PIPES_LOOK_MS, PIPES_RETRY_MS, PIPES_SPARE, Pipe, Pipes, pipe_get, pipe_put, pipes_clear,
+                     pipes_look)
+from .plain cimport plain_xport
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
 from .queue cimport queue_init, queue_pop, queue_push, queue_remove
 from .script cimport SCRIPT_LINES, Script, script_xport
@@ -23,6 +26,7 @@ STEPS = {"moved": <int> STEP_MOVED, "want_read": <int> STEP_WANT_READ, "want_wri
          "eof": <int> STEP_EOF, "fault": <int> STEP_FAULT}
 STEP_NAMES = {value: name for name, value in STEPS.items()}
 POOL_SPARE_BUFFERS = POOL_SPARE
+SPARE_PIPES, LOOK_MS, RETRY_MS = PIPES_SPARE, PIPES_LOOK_MS, PIPES_RETRY_MS
 
 
 def legal_transitions():
@@ -99,6 +103,52 @@ cdef class PoolProbe:
         return self.pool.lent
 
 
+cdef class PipesProbe:
+    """A pool of pipes; lend() and give_back() as a stack of loans."""
+
+    cdef Pipes pipes
+    cdef list loans
+
+    def __cinit__(self):
+        self.loans = []
+
+    def lend(self, uint32_t most, uint64_t now_ms=0):
+        """A loan, or None."""
+        cdef Pipe* pipe = pipe_get(&self.pipes, most, now_ms)
+        if pipe == NULL:
+            return None
+        self.loans.append(<size_t> pipe)
+        return <size_t> pipe
+
+    def ends(self, size_t loan):
+        """Descriptors of the ends that are read and written."""
+        return (<Pipe*> loan).source, (<Pipe*> loan).sink
+
+    def give_back(self, size_t loan, uint32_t held=0):
+        self.loans.remove(loan)
+        (<Pipe*> loan).held = held
+        pipe_put(&self.pipes, <Pipe*> loan)
+
+    def look(self, uint64_t now_ms):
+        pipes_look(&self.pipes, now_ms)
+
+    def clear(self):
+        pipes_clear(&self.pipes)
+
+    def __dealloc__(self):
+        for loan in self.loans:
+            pipe_put(&self.pipes, <Pipe*> <size_t> loan)
+        pipes_clear(&self.pipes)
+
+    @property
+    def made(self):
+        return self.pipes.made
+
+    @property
+    def lent(self):
+        return self.pipes.lent
+
+
 cdef class NamesProbe:
     """A name index over `names`, each with its place in the list as its number."""
 
@@ -166,7 +216,8 @@ cdef class RelayProbe:
     """A connection in RELAY between two scripted halves.
 
     `client` and `server` are dicts of `pull` and `push` lines: a list of step names, ("moved", bytes), or
-    ("fault", Fault number).  Descriptors are real (the caller's, taken over), so that closing shows.
+    ("fault", Fault number); None for one that is real, plain and always worth a try.  Descriptors are real (the
+    caller's, taken over), so that closing shows.
     """
 
     cdef Core* k
@@ -181,6 +232,7 @@ cdef class RelayProbe:
         queue_init(&self.k.handshakes)
         wheel_init(&self.k.wheel, 0)
         group = (0, [("127.0.0.1", 1, 1, -1)], [0], -1, False)
+        self.k.descriptor_limit = 1024
         self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0, None)], [group])
         self.c = slab_take(&self.k.slab)
         self.c.state = CONN_RELAY
@@ -193,9 +245,12 @@ cdef class RelayProbe:
 
     cdef _half(self, Half* half, int index, lines, int fd):
         half_adopt(self.k, half, fd if fd >= 0 else os.memfd_create("scripted"))
+        half.readable = half.writable = 1
+        if lines is None:
+            half.xport = plain_xport()
+            return
         half.xport = script_xport()
         half.script = &self.scripts[index]
-        half.readable = half.writable = 1
         self.script(index, **lines)
 
     def script(self, int index, pull=(), push=()):
@@ -219,6 +274,8 @@ cdef class RelayProbe:
 
     def advance(self):
         """One turn's work; returns the state afterwards."""
+        self.c.client.readable = self.c.client.writable = 1
+        self.c.server_half.readable = self.c.server_half.writable = 1
         conn_advance(self.k, self.c)
         return self.c.state
 
@@ -268,6 +325,14 @@ cdef class RelayProbe:
         return self.k.pool.lent
 
     @property
+    def pipes_lent(self):
+        return self.k.pipes.lent
+
+    @property
+    def spliced(self):
+        return self.k.count[<int> N_BYTES_SPLICED]
+
+    @property
     def queued(self):
         return self.k.ready.length
 
@@ -282,6 +347,7 @@ cdef class RelayProbe:
         conn_reap(self.k)
         table_free(self.k.table)
         pool_clear(&self.k.pool)
+        pipes_clear(&self.k.pipes)
         slab_clear(&self.k.slab)
         free(self.k.count)
         free(self.scripts)

@@ -8,6 +8,7 @@ from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES
 from .defs cimport NOTICE_DESCRIPTORS, NOTICE_RESUMED, Acceptor, Core
 from .half cimport descriptor_reset
 from .limit cimport limit_enter
+from .pipes cimport pipes_clear
 from .poller cimport POLL_ACCEPTOR, poll_add_level, poll_key, poll_remove
 from .sys cimport (EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
                    close, errno)
@@ -20,7 +21,7 @@ cdef enum:
 
 cdef uint32_t _room(Core* k) noexcept nogil:
     """How many more connections the descriptor limit has room for."""
-    cdef uint32_t needed = 2 * k.slab.live
+    cdef uint32_t needed = 2 * k.slab.live + 2 * k.pipes.made
     return (k.descriptor_limit - needed) // 2 if k.descriptor_limit > needed else 0
 
 
@@ -38,6 +39,9 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
     cdef int fd
     while most > 0:
         most -= 1
+        if _room(k) == 0 and k.pipes.spare_count:
+            # Pipes only save time.
+            pipes_clear(&k.pipes)
         if _room(k) == 0:
             _pause(k)
             return
@@ -68,12 +72,14 @@ cdef void _pause(Core* k) noexcept nogil:
     k.resume_ms = k.now_ms + PAUSE_MS
     k.notice = NOTICE_DESCRIPTORS
     k.count[<int> N_ACCEPT_PAUSES] += 1
+    pipes_clear(&k.pipes)
     _stop_listening(k)
 
 
 cdef void accept_resume(Core* k) noexcept nogil:
     """Go on accepting once a sixteenth of the limit is free, so that it does not stop again at once."""
     cdef uint32_t i
+    pipes_clear(&k.pipes)
     if k.now_ms < k.resume_ms or _room(k) < k.descriptor_limit // 32 + 1:
         return
     for i in range(k.acceptor_count):

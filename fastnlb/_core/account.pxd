@@ -1,11 +1,14 @@
 # How a connection is counted: its handshake, and its end in exactly one closed_* number.
 
+from libc.stdint cimport uint64_t
+
 from .board cimport board_count
-from .counters cimport (N_ACCEPTED, N_CLIENT_CERTIFICATES_MISSING, N_CLIENT_CERTIFICATES_VERIFIED, N_CLOSED_CLEAN,
-                        N_CLOSED_DRAINED, N_CLOSED_HANDSHAKE, N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_PROXY,
-                        N_CLOSED_REFUSED, N_CLOSED_RESET, N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS,
-                        N_HANDSHAKES, N_HANDSHAKES_FAILED, N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12,
-                        N_HANDSHAKES_TLS13, N_PROXY_ABORTED, N_PROXY_HEADERS, N_PROXY_MALFORMED)
+from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLIENT_CERTIFICATES_MISSING,
+                        N_CLIENT_CERTIFICATES_VERIFIED, N_CLOSED_CLEAN, N_CLOSED_DRAINED, N_CLOSED_HANDSHAKE,
+                        N_CLOSED_IDLE, N_CLOSED_MEMORY, N_CLOSED_PROXY, N_CLOSED_REFUSED, N_CLOSED_RESET,
+                        N_CLOSED_SHUTDOWN, N_CLOSED_TLS, N_CONNECTIONS, N_HANDSHAKES, N_HANDSHAKES_FAILED,
+                        N_HANDSHAKES_RESUMED, N_HANDSHAKES_TLS12, N_HANDSHAKES_TLS13, N_PROXY_ABORTED,
+                        N_PROXY_HEADERS, N_PROXY_MALFORMED)
 from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_DRAIN, FAULT_HANDSHAKE,
                     FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_PROXY,
                     FAULT_PROXY_TIMEOUT, FAULT_SHUTDOWN, FAULT_TLS, STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core,
@@ -42,6 +45,11 @@ cdef inline void account_proxy_in(Core* k, int step) noexcept nogil:
         k.count[<int> N_PROXY_MALFORMED] += 1
     elif step == STEP_EOF:
         k.count[<int> N_PROXY_ABORTED] += 1
+
+cdef inline void account_bytes(Core* k, uint64_t up, uint64_t down) noexcept nogil:
+    """So many bytes were passed on."""
+    k.count[<int> N_BYTES_UP] += up
+    k.count[<int> N_BYTES_DOWN] += down
 
 cdef inline int _close_counter(int fault) noexcept nogil:
     if fault == FAULT_NONE:

@@ -3,9 +3,10 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from .account cimport account_close, account_handshake, account_handshake_failed, account_open, account_proxy_in
-from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED,
-                        N_HANDSHAKES_TIMED_OUT, N_PROXY_TIMED_OUT)
+from .account cimport (account_bytes, account_close, account_handshake, account_handshake_failed, account_open,
+                       account_proxy_in)
+from .counters cimport (N_ACCEPTED, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED, N_HANDSHAKES_TIMED_OUT,
+                        N_PROXY_TIMED_OUT)
 from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_PROXY_IN,
                     CONN_RELAY, CONN_STATES, END_CLOSE, END_LINGER, FAULT_ABORTED, FAULT_CONNECT,
                     FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
@@ -24,7 +25,7 @@ from .proxyfacts cimport proxyfacts_header
 from .proxyout cimport PROXY_OUT_BYTES
 from .proxyread cimport proxyread_step, proxyread_trusts
 from .queue cimport queue_push, queue_remove
-from .relay cimport flow_drain, flow_drop, flow_pump
+from .relay cimport flow_drain, flow_drop, flow_holds, flow_pump
 from .slab cimport slab_give, slab_take
 from .sys cimport CORE_ASSERT, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, close
 from .tls cimport tls_free, tls_handshake, tls_open, tls_xport
@@ -259,8 +260,7 @@ cdef void _relay(Core* k, Conn* c) noexcept nogil:
     cdef Step up = flow_pump(k, &c.up, &c.client, &c.server_half, &up_budget)
     cdef Step down = flow_pump(k, &c.down, &c.server_half, &c.client, &down_budget)
     if c.up.bytes != up_before or c.down.bytes != down_before:
-        k.count[<int> N_BYTES_UP] += c.up.bytes - up_before
-        k.count[<int> N_BYTES_DOWN] += c.down.bytes - down_before
+        account_bytes(k, c.up.bytes - up_before, c.down.bytes - down_before)
         c.active_ms = k.now_ms
     # A fault may also come from writing; then no read would ever report it.
     if c.client.fault != FAULT_NONE or c.server_half.fault != FAULT_NONE:
@@ -343,10 +343,12 @@ cdef void _enter_drain(Core* k, Conn* c, uint32_t patience_ms) noexcept nogil:
 
 
 cdef void _drain(Core* k, Conn* c) noexcept nogil:
-    if c.up.held != NULL:
+    cdef uint64_t up_before = c.up.bytes, down_before = c.down.bytes
+    if flow_holds(&c.up):
         flow_drain(k, &c.up, &c.server_half)
-    if c.down.held != NULL:
+    if flow_holds(&c.down):
         flow_drain(k, &c.down, &c.client)
+    account_bytes(k, c.up.bytes - up_before, c.down.bytes - down_before)
     half_settle(k, &c.client, &c.down)
     half_settle(k, &c.server_half, &c.up)
     if c.client.fd < 0 and c.server_half.fd < 0:

@@ -13,6 +13,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from .board cimport Board, ListenerCell, ServerCell
 from .endpoint cimport Endpoint
 from .names cimport NameIndex
+from .pipes cimport Pipe, Pipes
 from .pool cimport Buffer, Pool
 from .sys cimport sockaddr_storage, socklen_t
 from .tlsapi cimport TlsApi
@@ -84,6 +85,7 @@ cdef enum TlsMode:
 
 ctypedef Step (*pull_fn)(Core* k, Half* half, char* data, size_t room, size_t* moved) noexcept nogil
 ctypedef Step (*push_fn)(Core* k, Half* half, const char* data, size_t length, size_t* moved) noexcept nogil
+ctypedef Step (*pipe_fn)(Core* k, Half* half, Pipe* pipe, size_t* moved) noexcept nogil
 ctypedef Step (*half_fn)(Core* k, Half* half) noexcept nogil
 
 cdef struct Xport:         # the only virtual calls in the core: plain, TLS, or a test's script
@@ -91,6 +93,8 @@ cdef struct Xport:         # the only virtual calls in the core: plain, TLS, or 
     push_fn push           # bytes to the peer; MOVED sets *moved > 0
     half_fn flush          # pass on what the transport itself holds back
     half_fn shut           # end of stream to the peer; call again after WANT_WRITE
+    pipe_fn draw           # bytes from the peer into an empty pipe; MOVED with *moved 0: pull says what there is.
+    pipe_fn pour           # bytes in a pipe to the peer; MOVED sets *moved > 0.  Both NULL: its bytes go by buffer
 
 cdef struct Half:
     int fd                 # owned; -1 when closed
@@ -123,9 +127,11 @@ cdef struct Half:
     void* script           # tests only; borrowed
 
 cdef struct Flow:
-    Buffer* held           # owned: bytes in flight; NULL when none are
+    Buffer* held           # owned: bytes in flight; NULL when none are, or they are in
+    Pipe* pipe             # owned likewise
     uint64_t bytes         # passed on so far
     uint8_t state          # FlowState
+    uint8_t streak         # full buffers read in a row, as far as splice.pyx counts
 
 cpdef enum Scheduler:      # how a group chooses
     SCHEDULER_ROUND        # rr and wrr: the next of a sequence
@@ -306,6 +312,7 @@ cdef struct Core:          # all state of one event loop; one per Engine
     Board board            # what all workers share; a private one for an engine of its own
     Slab slab
     Pool pool
+    Pipes pipes
     Wheel wheel
     TlsApi tls
     Queue ready

@@ -3,6 +3,7 @@
 
 from .defs cimport (END_LINGER, END_RESET, FAULT_MEMORY, FAULT_TLS, STEP_WANT_WRITE, Conn, Core, Flow, Half)
 from .half cimport half_close, half_discard, half_has_unsent, half_reset
+from .relay cimport flow_holds
 
 
 cdef void half_lose(Core* k, Half* lost, Half* other) noexcept nogil:
@@ -18,13 +19,13 @@ cdef void half_lose(Core* k, Half* lost, Half* other) noexcept nogil:
 
 cdef bint conn_owes(Conn* c) noexcept nogil:
     """Whether bytes are still on their way to either peer."""
-    return (c.up.held != NULL or c.down.held != NULL or c.client.unflushed
+    return (flow_holds(&c.up) or flow_holds(&c.down) or c.client.unflushed
             or half_has_unsent(&c.client) or half_has_unsent(&c.server_half))
 
 
 cdef void half_settle(Core* k, Half* half, Flow* towards) noexcept nogil:
     """Close the half as its ending says, once nothing more is owed to it."""
-    if half.fd < 0 or towards.held != NULL:
+    if half.fd < 0 or flow_holds(towards):
         return
     if half.ending == END_LINGER:
         if not half.shut and half.xport.shut(k, half) == STEP_WANT_WRITE:

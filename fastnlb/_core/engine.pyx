@@ -15,6 +15,7 @@ from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
 from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
 from .drain cimport drain_follow
 from .loop cimport loop_abort_all, loop_drain, loop_run, loop_tell_time
+from .pipes cimport pipes_clear
 from .pool cimport pool_clear
 from .poller cimport POLL_WATCH, poll_add_level, poll_key, poll_remove
 from .queue cimport queue_init
@@ -246,6 +247,7 @@ cdef class Engine:
         return {
             "connections": self.k.slab.live,
             "buffers_lent": self.k.pool.lent,
+            "pipes_lent": self.k.pipes.lent,
             "tls_objects": self.k.count[<int> N_TLS_OBJECTS],
             "timers": self.k.wheel.armed,
             "descriptors": self.k.descriptors,
@@ -275,6 +277,7 @@ cdef class Engine:
         self.k.acceptors = NULL
         self.k.acceptor_count = 0
         pool_clear(&self.k.pool)
+        pipes_clear(&self.k.pipes)
         slab_clear(&self.k.slab)
         close(self.k.epfd)
         self.k.epfd = -1

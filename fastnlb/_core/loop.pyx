@@ -5,10 +5,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .accept cimport accept_resume, accept_some, acceptor_stop
 from .conn cimport conn_abort, conn_advance, conn_end, conn_event, conn_reap, conn_timeout
-from .counters cimport N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_TIMERS, N_TURNS
+from .counters cimport (N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_PIPES_LENT, N_PIPES_MADE, N_TIMERS,
+                        N_TURNS)
 from .defs cimport (CONN_CLOSED, CONN_FREE, DRAIN_ENDING, DRAIN_OFF, DRAIN_WAITING, FAULT_SHUTDOWN, NOTICE_NONE,
                     STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_WATCH, Conn, Core, Queue, StopReason)
 from .drain cimport drain_scan
+from .pipes cimport pipes_look
 from .poller cimport POLL_ACCEPTOR, POLL_CONN, poll_is_current, poll_kind, poll_number, poll_side
 from .queue cimport queue_pop
 from .slab cimport slab_at, slab_slots
@@ -54,6 +56,8 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
         if k.draining != DRAIN_OFF:
             _check_drain(k)
         conn_reap(k)
+        if k.pipes.spare_count:
+            pipes_look(&k.pipes, k.now_ms)
         if k.retired != NULL:
             table_sweep(k)
         if k.paused:
@@ -78,6 +82,9 @@ cdef int _wait_ms(Core* k) noexcept nogil:
         wait = left if wait < 0 else min(wait, left)
     if k.paused:
         left = <int64_t> (k.resume_ms - k.now_ms) if k.resume_ms > k.now_ms else 100
+        wait = left if wait < 0 else min(wait, left)
+    if k.pipes.spare_count:
+        left = <int64_t> (k.pipes.look_ms - k.now_ms) if k.pipes.look_ms > k.now_ms else 0
         wait = left if wait < 0 else min(wait, left)
     # The coarse clock lags by a few milliseconds: waking on its tick saves an empty turn.
     return <int> min(wait + 4, <int64_t> 3600000) if wait >= 0 else -1
@@ -126,6 +133,8 @@ cdef void _publish(Core* k) noexcept nogil:
     k.count[<int> N_TURNS] += 1
     k.count[<int> N_BUFFERS_LENT] = k.pool.lent
     k.count[<int> N_BUFFERS_MADE] = k.pool.made
+    k.count[<int> N_PIPES_LENT] = k.pipes.lent
+    k.count[<int> N_PIPES_MADE] = k.pipes.made
     k.count[<int> N_TIMERS] = k.wheel.armed
     k.count[<int> N_GENERATION] = k.table.generation if k.table != NULL else 0
 

@@ -1,4 +1,5 @@
 # Plain TCP: one system call per attempt, nothing held back.  TLS reads and writes its ciphertext through it too.
+# Splicing raises SIGPIPE where a peer is gone: the process must ignore it, as Python does.
 
 from .defs cimport Core, Half, Step, Xport
 

@@ -3,8 +3,9 @@
 
 from .defs cimport (FAULT_IO, FAULT_RESET, STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, Core,
                     Half, Step, Xport)
-from .sys cimport (EAGAIN, ECONNRESET, EINTR, EPIPE, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, errno, recv, send, shutdown,
-                   ssize_t)
+from .pipes cimport PIPE_BYTES, Pipe
+from .sys cimport (EAGAIN, ECONNRESET, EINTR, EINVAL, EPIPE, MSG_MORE, MSG_NOSIGNAL, SHUT_WR, SPLICE_F_NONBLOCK,
+                   errno, recv, send, shutdown, splice, ssize_t)
 
 
 cdef Step plain_pull(Core* k, Half* half, char* data, size_t room, size_t* moved) noexcept nogil:
@@ -30,8 +31,12 @@ cdef Step plain_pull(Core* k, Half* half, char* data, size_t room, size_t* moved
             half.readable = 0
             return STEP_WANT_READ
         if errno != EINTR:
-            half.fault = FAULT_RESET if errno == ECONNRESET or errno == EPIPE else FAULT_IO
-            return STEP_FAULT
+            return _read_failed(half)
+
+
+cdef Step _read_failed(Half* half) noexcept nogil:
+    half.fault = FAULT_RESET if errno == ECONNRESET or errno == EPIPE else FAULT_IO
+    return STEP_FAULT
 
 
 cdef Step plain_push(Core* k, Half* half, const char* data, size_t length, size_t* moved) noexcept nogil:
@@ -51,12 +56,54 @@ cdef Step plain_push(Core* k, Half* half, const char* data, size_t length, size_
             half.writable = 0
             return STEP_WANT_WRITE
         if errno != EINTR:
-            # EPIPE follows a clean end of stream; any other error consumed the reset that the next read would
-            # otherwise have shown as an end of stream.
-            half.lost = 1
-            if errno != EPIPE:
-                half.spoiled = 1
-            return STEP_FAULT
+            return _write_failed(half)
+
+
+cdef Step _write_failed(Half* half) noexcept nogil:
+    # EPIPE follows a clean end of stream; any other error consumed the reset that the next read would otherwise have
+    # shown as an end of stream.
+    half.lost = 1
+    if errno != EPIPE:
+        half.spoiled = 1
+    return STEP_FAULT
+
+
+cdef Step plain_draw(Core* k, Half* half, Pipe* pipe, size_t* moved) noexcept nogil:
+    cdef ssize_t n
+    if not half.readable:
+        return STEP_WANT_READ
+    while True:
+        n = splice(half.fd, NULL, pipe.sink, NULL, PIPE_BYTES, SPLICE_F_NONBLOCK)
+        if n > 0:
+            # Less than was asked for: the slots of the pipe are taken, or there is no more.  Only EAGAIN tells.
+            moved[0] = <size_t> n
+            return STEP_MOVED
+        if n == 0 or errno == EINVAL:
+            # An end of stream, urgent data, or a kind of socket that cannot be spliced.
+            half.exhaust = 1
+            return STEP_MOVED
+        if errno == EAGAIN:
+            half.readable = 0
+            return STEP_WANT_READ
+        if errno != EINTR:
+            return _read_failed(half)
+
+
+cdef Step plain_pour(Core* k, Half* half, Pipe* pipe, size_t* moved) noexcept nogil:
+    cdef ssize_t n
+    if not half.writable:
+        return STEP_WANT_WRITE
+    while True:
+        # Exactly what is there: asked for more, the kernel would wait for it before it sends the last packet.
+        n = splice(pipe.source, NULL, half.fd, NULL, pipe.held, SPLICE_F_NONBLOCK)
+        if n > 0:
+            moved[0] = <size_t> n
+            return STEP_MOVED
+        if n < 0 and errno == EAGAIN:
+            half.writable = 0
+            return STEP_WANT_WRITE
+        if n == 0 or errno != EINTR:
+            return _write_failed(half)
 
 
 cdef Step plain_flush(Core* k, Half* half) noexcept nogil:
@@ -74,6 +121,8 @@ _plain.pull = plain_pull
 _plain.push = plain_push
 _plain.flush = plain_flush
 _plain.shut = plain_shut
+_plain.draw = plain_draw
+_plain.pour = plain_pour
 
 
 cdef const Xport* plain_xport() noexcept nogil:

@@ -1,7 +1,7 @@
 # One direction of a connection: bytes from a source half to a destination half.
 #
-# Back-pressure: at most one buffer is held; while it is not empty the source is not read.  The same code serves
-# both directions and never asks what kind of transport it moves bytes between.
+# Back-pressure: at most one buffer or one pipe is held; while it is not empty the source is not read.  The same code
+# serves both directions and never asks what kind of transport it moves bytes between.
 #
 # flow_pump returns
 #   MOVED       the budget is spent and there may be more: call again in the next turn
@@ -16,4 +16,7 @@ from .defs cimport Core, Flow, Half, Step
 
 cdef Step flow_pump(Core* k, Flow* flow, Half* source, Half* sink, uint64_t* budget) noexcept nogil
 cdef Step flow_drain(Core* k, Flow* flow, Half* sink) noexcept nogil
+cdef inline bint flow_holds(Flow* flow) noexcept nogil:
+    return flow.held != NULL or flow.pipe != NULL
+
 cdef void flow_drop(Core* k, Flow* flow) noexcept nogil

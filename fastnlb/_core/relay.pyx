@@ -3,7 +3,9 @@
 
 from .defs cimport (FAULT_MEMORY, FLOW_BROKEN, FLOW_DONE, FLOW_ENDED, FLOW_OPEN, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_WRITE, Core, Flow, Half, Step)
+from .pipes cimport pipe_put
 from .pool cimport BUFFER_BYTES, pool_get, pool_put
+from .splice cimport splice_begin, splice_drain, splice_fill, splice_weigh
 
 
 cdef Step flow_pump(Core* k, Flow* flow, Half* source, Half* sink, uint64_t* budget) noexcept nogil:
@@ -16,7 +18,10 @@ cdef Step flow_pump(Core* k, Flow* flow, Half* source, Half* sink, uint64_t* bud
             return STEP_EOF
         if budget[0] == 0:
             return STEP_MOVED
-        step = _fill(k, flow, source, budget)
+        if splice_begin(k, flow, source, sink):
+            step = splice_fill(k, flow, source, budget)
+        else:
+            step = _fill(k, flow, source, budget)
         if step != STEP_MOVED:
             return step
 
@@ -32,6 +37,7 @@ cdef Step _fill(Core* k, Flow* flow, Half* source, uint64_t* budget) noexcept no
     step = source.xport.pull(k, source, flow.held.data, BUFFER_BYTES, &moved)
     if step == STEP_MOVED:
         flow.held.tail = <unsigned int> moved
+        splice_weigh(flow, moved)
         # A pull costs a whole buffer's worth however little it gave: a stream of tiny records is work too.
         budget[0] = budget[0] - BUFFER_BYTES if budget[0] > BUFFER_BYTES else 0
         return STEP_MOVED
@@ -47,7 +53,9 @@ cdef Step flow_drain(Core* k, Flow* flow, Half* sink) noexcept nogil:
     cdef Step step = STEP_MOVED
     if flow.state == FLOW_DONE or flow.state == FLOW_BROKEN:
         return STEP_MOVED
-    if flow.held != NULL:
+    if flow.pipe != NULL:
+        step = splice_drain(k, flow, sink)
+    elif flow.held != NULL:
         step = _push_held(k, flow, sink)
     elif sink.unflushed:
         step = sink.xport.flush(k, sink)
@@ -81,3 +89,6 @@ cdef void flow_drop(Core* k, Flow* flow) noexcept nogil:
     if flow.held != NULL:
         pool_put(&k.pool, flow.held)
         flow.held = NULL
+    if flow.pipe != NULL:
+        pipe_put(&k.pipes, flow.pipe)
+        flow.pipe = NULL

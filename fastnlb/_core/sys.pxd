@@ -17,6 +17,7 @@ cdef extern from "<errno.h>" nogil:
         EINTR
         EADDRNOTAVAIL
         EINPROGRESS
+        EINVAL
         EMFILE
         ENFILE
         ENOBUFS
@@ -30,6 +31,17 @@ cdef extern from "<sys/types.h>" nogil:
 
 cdef extern from "<unistd.h>" nogil:
     int close(int fd)
+    int pipe2(int* ends, int flags)
+
+cdef extern from "<fcntl.h>" nogil:
+    enum:
+        F_GETPIPE_SZ
+        F_SETPIPE_SZ
+        O_CLOEXEC
+        O_NONBLOCK
+        SPLICE_F_NONBLOCK
+    int fcntl(int fd, int command, ...)
+    ssize_t splice(int source, void* source_at, int sink, void* sink_at, size_t length, unsigned int flags)
 
 cdef extern from "<time.h>" nogil:
     struct timespec:

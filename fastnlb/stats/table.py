@@ -58,6 +58,7 @@ NUMBERS: tuple[Number, ...] = (
     Number("picks_fail_open", COUNTER, "choices of an unhealthy server, because no healthy one was left to try"),
     Number("bytes_up", COUNTER, "plaintext bytes passed from clients to servers"),
     Number("bytes_down", COUNTER, "plaintext bytes passed from servers to clients"),
+    Number("bytes_spliced", COUNTER, "of those of both, bytes that went through a pipe, without a copy"),
     Number("closed_handshake", COUNTER, "connections that ended before their TLS handshake was complete"),
     Number("closed_proxy", COUNTER, "connections that ended before their PROXY header was accepted"),
     Number("closed_refused", COUNTER, "clients reset because no server could be reached"),
@@ -70,10 +71,15 @@ NUMBERS: tuple[Number, ...] = (
     Number("closed_memory", COUNTER, "connections closed because memory was out"),
     Number("accept_pauses", COUNTER, "times accepting stopped because the descriptor limit was reached"),
     Number("accept_errors", COUNTER, "accept calls that failed for another reason"),
+    Number(
+        "pipes_refused", COUNTER, "times bulk found no pipe and was copied: their share of descriptors was used up"
+    ),
     Number("python_returns", COUNTER, "times the event loop returned to Python"),
     Number("turns", COUNTER, "turns of the event loop"),
     Number("buffers_lent", GAUGE, "64 KiB buffers that hold bytes in flight"),
     Number("buffers_made", GAUGE, "64 KiB buffers allocated, spare ones included"),
+    Number("pipes_lent", GAUGE, "pipes that hold bytes in flight"),
+    Number("pipes_made", GAUGE, "pipes open, spare ones included; each is two descriptors besides `descriptors`"),
     Number("tls_objects", GAUGE, "TLS connection objects allocated"),
     Number("timers", GAUGE, "timers armed"),
     Number("descriptors", GAUGE, "descriptors held by connections"),

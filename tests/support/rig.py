@@ -163,7 +163,7 @@ class Rig:
 
     def wait_nothing_held(self, seconds: float = 15) -> None:
         """Until no connection is open and the turn that closed the last has given back all it held."""
-        names = ("connections", "descriptors", "buffers_lent", "tls_objects", "timers")
+        names = ("connections", "descriptors", "buffers_lent", "pipes_lent", "tls_objects", "timers")
         self._wait(lambda: not any(self.counters()[name] for name in names), dict.fromkeys(names, 0), seconds)
 
     def _wait(self, condition: Callable[[], bool], expected: dict[str, int], seconds: float) -> None:
