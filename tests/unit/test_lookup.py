@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.dns_server import NXDOMAIN, SERVFAIL, SILENT, NameServer, name_server
-from support.procs import descriptors, free_port, wait_for
+from support.procs import children, descriptors, free_port, wait_for
 
 from fastnlb.control import first_look as first_look_module
 from fastnlb.control import lookup as module
@@ -270,13 +270,12 @@ def named(server: NameServer, *names: str) -> Snapshot:
 
 def test_a_daemon_starts_with_what_resolves(server: NameServer, caplog: pytest.LogCaptureFixture) -> None:
     server.records[NAME] = ["10.0.0.1"]
-    before = descriptors(os.getpid())
+    before, others = descriptors(os.getpid()), children(os.getpid())
     made = first_look(named(server, NAME, "gone.test"))
     assert made.server_groups[0].servers == (Server("10.0.0.1", 80, 100, NAME),)
     assert caplog.messages == ["gone.test does not resolve (no such name (NXDOMAIN)): it has no address yet"]
     assert descriptors(os.getpid()) == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert children(os.getpid()) == others, "not reaped"
 
 
 @pytest.mark.parametrize("mood", [SILENT, SERVFAIL, NXDOMAIN])
