@@ -26,8 +26,12 @@ The same between the master and the control process, which decides what is to be
     master  reload                         read the configuration again, propose, then answer `reloaded`
     master  outcome   serial, accepted,    the end of that proposal; `message` says why it was refused, and then
                       message              nothing has changed
+    master  state     state                the daemon as `fastnlb status` shows it: its processes; after every change
+    master  answer    serial, accepted,    the end of what was asked; `message` says why not, or what came of it
+                      message
     master  stop                           exit 0 at once
     control booted                         ready for `current`
+    control ask       serial, what         do it (`reload`, `upgrade` or `stop`); answered with `answer`
     control propose   serial               one memfd: the Snapshot to serve.  Answer `outcome`
     control reloaded                       the reload is over, whatever came of it
     control notice    level, message       as above
@@ -67,6 +71,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
     "level": str,
     "message": str,
+    "what": str,
+    "state": dict,
 }
 _FRAMES: dict[str, tuple[set[str], int]] = {
     "sockets": ({"generation", "ports"}, MAX_FDS),
@@ -84,7 +90,10 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "current": ({"generation"}, 1),
     "reload": (set(), 0),
     "outcome": ({"serial", "accepted", "message"}, 0),
+    "state": ({"state"}, 0),
+    "answer": ({"serial", "accepted", "message"}, 0),
     "propose": ({"serial"}, 1),
+    "ask": ({"serial", "what"}, 0),
     "reloaded": (set(), 0),
 }
 

@@ -1,6 +1,6 @@
 """The `fastnlb` command.  Sub-commands are imported when they are asked for: help and errors stay quick.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage, 3 cannot start, 130 interrupted.
+Exit codes: 0 done, 1 refused or failed, 2 usage, 3 cannot start, 4 no answer, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ COMMANDS = {
     "quick": ("fastnlb.cli.quick", "Serve one listener from the command line."),
     "run": ("fastnlb.cli.run", "Run the daemon from a configuration file."),
     "check": ("fastnlb.cli.check", "Check a configuration file."),
+    "status": ("fastnlb.cli.status", "Show a running daemon: workers, listeners, servers."),
+    "reload": ("fastnlb.cli.lifecycle", "Have a running daemon read its configuration again."),
+    "stop": ("fastnlb.cli.lifecycle", "Drain a running daemon, and end it."),
     "security-policy": ("fastnlb.cli.policy", "Show the security policies."),
     "demo": ("fastnlb.cli.demo", "Serve a demo page over TLS, to try it out."),
 }

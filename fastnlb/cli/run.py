@@ -6,20 +6,20 @@ Exit status: 0 ended as asked, 1 refused, 2 usage, 3 cannot start.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import click
 
 from fastnlb.cli import log
-from fastnlb.cli.daemon import Launch, detach
+from fastnlb.cli.daemon import detach
 from fastnlb.cli.options import WorkersType
 from fastnlb.cli.serve import serve
 from fastnlb.config.errors import ConfigError, Problem
 from fastnlb.config.load import Loaded, Loader
 from fastnlb.control.source import Start
-from fastnlb.master.arbiter import EXIT_CANNOT_START, EXIT_REFUSED
-from fastnlb.model import Settings
+from fastnlb.master.arbiter import EXIT_REFUSED
 
 
 @click.command()
@@ -33,18 +33,18 @@ def run(context: click.Context, config: Path, workers: int | None, pid_file: Pat
     loader = Loader(config.absolute(), workers_override=workers)  # a daemon changes its directory
     loaded = _load(context, loader, click.format_filename(config))
     log.setup(loaded.settings.log_level, loaded.settings.log_format)
-    if pid_file is None:
-        pid_file = _in_run_dir(context, loaded.settings)
-    if pid_file is not None:
-        pid_file = pid_file.absolute()
-    code = _serve(loader, loaded, pid_file, detach() if daemon else None)
-    context.exit(code)
+    begin = partial(
+        serve,
+        loaded.snapshot,
+        loaded.settings,
+        pid_file=None if pid_file is None else pid_file.absolute(),
+        start=Start(loader, loaded),
+    )
+    context.exit(_detached(begin) if daemon else begin())
 
 
-def _serve(loader: Loader, loaded: Loaded, pid_file: Path | None, launch: Launch | None) -> int:
-    begin = partial(serve, loaded.snapshot, loaded.settings, pid_file=pid_file, start=Start(loader, loaded))
-    if launch is None:
-        return begin()
+def _detached(begin: Callable[..., int]) -> int:
+    launch = detach()
     code = begin(on_ready=launch.ready, in_child=launch.leave)
     launch.report(code)
     return code
@@ -63,15 +63,3 @@ def _load(context: click.Context, loader: Loader, file: str) -> Loaded:
 def _print(problems: tuple[Problem, ...], file: str) -> None:
     for problem in problems:
         click.echo(problem.render(file), err=True)
-
-
-def _in_run_dir(context: click.Context, settings: Settings) -> Path | None:
-    """The pid file in the folder the configuration names, which is made for us alone if need be."""
-    if settings.run_dir is None:
-        return None
-    try:
-        Path(settings.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        click.echo(f"fastnlb: cannot create the folder {settings.run_dir}: {error.strerror}", err=True)
-        context.exit(EXIT_CANNOT_START)
-    return Path(settings.run_dir) / "fastnlb.pid"

@@ -1,41 +1,59 @@
-"""From a good Snapshot to a running daemon: the one place where the master meets the code of its children."""
+"""From a good Snapshot to a running daemon: the one place where the master meets the code of its children.
+
+Also where the daemon gets its run_dir, with the pid file and the admin socket in it.
+"""
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+
+import click
 
 from fastnlb.board import Board
+from fastnlb.cli.rundir import PID_FILE, RunDir, RunDirError, claim
 from fastnlb.control.first_look import first_look
 from fastnlb.control.run import main as control_main
 from fastnlb.control.source import Start
-from fastnlb.master.arbiter import Arbiter
+from fastnlb.master.admin_socket import AdminSocket
+from fastnlb.master.arbiter import EXIT_CANNOT_START, Arbiter
+from fastnlb.master.pidfile import PidFile
 from fastnlb.master.process import Seat, WorkerMain
 from fastnlb.model import Settings, Snapshot
 from fastnlb.stats.page import Page
 from fastnlb.worker.boot import make_fronts
 from fastnlb.worker.run import main as worker_main
 
+log = logging.getLogger("fastnlb.master")
+
 
 def serve(
     snapshot: Snapshot,
     settings: Settings,
     *,
-    pid_file: str | os.PathLike[str] | None = None,
+    pid_file: Path | None = None,
     on_ready: Callable[[], None] | None = None,
     in_child: Callable[[], None] | None = None,
     start: Start | None = None,
 ) -> int:
     """Runs the daemon to its end; its exit code.  `in_child` runs first in every child, `on_ready` here.
 
-    `start` is the configuration file the Snapshot was read from; without one nothing can be reloaded.  Host names
-    are resolved before anything else, which takes a few seconds when that fails.
+    `start` is the configuration file the Snapshot was read from; without one nothing can be reloaded.  `pid_file`
+    takes the place of the one in run_dir.  Host names are resolved before anything else, which takes a few seconds
+    when that fails.
     """
     snapshot = first_look(snapshot)
+    try:
+        run_dir = _run_dir(settings)
+    except RunDirError as error:
+        click.echo(f"fastnlb: {error}", err=True)
+        return EXIT_CANNOT_START
     page = Page.create(rows=settings.workers)
     board = Board.create(settings.workers)
     fronts = make_fronts(snapshot)
+    own_pid_file, admin = _held(run_dir, pid_file)
 
     def child(main: WorkerMain) -> WorkerMain:
         def begin(seat: Seat) -> int:
@@ -49,14 +67,37 @@ def serve(
         settings,
         snapshot,
         child(partial(worker_main, page=page, board=board, fronts=fronts)),
-        pid_file=pid_file,
+        pid_file=own_pid_file,
         on_ready=on_ready,
         fronts=len(fronts),
         board=board,
-        control_main=child(partial(control_main, board=board, start=start)),
+        control_main=child(partial(control_main, board=board, page=page, start=start, admin=admin)),
+        admin=admin,
     )
     try:
         return arbiter.run()
     finally:
         page.close()
         board.close()
+        if run_dir is not None:
+            run_dir.forget()
+
+
+def _run_dir(settings: Settings) -> RunDir | None:
+    """One that the configuration names has to be had; without one of its own a daemon can serve all the same."""
+    try:
+        return claim(settings.run_dir, settings.admin_socket)
+    except RunDirError as error:
+        if settings.run_dir is not None:
+            raise
+        log.warning("no admin socket: %s", error)
+        return None
+
+
+def _held(run_dir: RunDir | None, pid_file: Path | None) -> tuple[Path | None, AdminSocket | None]:
+    """The pid file and the admin socket.  The folder's own pid file is held in any case: nobody shares a run_dir."""
+    if run_dir is None:
+        return pid_file, None
+    in_folder = run_dir.path / PID_FILE
+    apart = pid_file is not None and pid_file != in_folder
+    return pid_file or in_folder, AdminSocket(run_dir.admin, PidFile(in_folder) if apart else None)

@@ -46,6 +46,7 @@ def settings(file: schema.FileBlock, base_dir: Path, workers_override: int | Non
     return model.Settings(
         workers=workers if isinstance(workers, int) else min(len(os.sched_getaffinity(0)), MAX_WORKERS),
         run_dir=str((base_dir / file.run_dir).absolute()) if file.run_dir is not None else None,
+        admin_socket=file.admin.socket,
         shutdown_timeout=file.shutdown_timeout,
         log_level=file.logging.level,
         log_format=file.logging.format,

@@ -111,10 +111,12 @@ class Proposals:
 
     # Proposing
 
-    def propose(self, wanted: Snapshot, *, reload: bool) -> None:
-        """To be called when none is under way.  Raises ChannelClosed."""
+    def propose(self, wanted: Snapshot, *, reload: bool) -> list[str]:
+        """The change in lines for a person.  To be called when none is under way.  Raises ChannelClosed."""
         assert self.in_force is not None and not self.waiting, "one at a time"  # noqa: S101
-        _log_plan(self.in_force, wanted)
+        lines = _plan_lines(self.in_force, wanted)
+        for line in lines:
+            log.info("%s", line)
         self._last_serial += 1
         payload = payload_descriptor(encode_snapshot(wanted))
         try:
@@ -123,6 +125,7 @@ class Proposals:
             os.close(payload)
         self._under_way = Proposal(self._last_serial, wanted, reload)
         self._follow()
+        return lines
 
     def _follow(self) -> None:
         under_way = None if self._under_way is None else self._under_way.snapshot
@@ -130,12 +133,10 @@ class Proposals:
             self._names.follow(self.in_force, *filter(None, (under_way, self._expected)))
 
 
-def _log_plan(old: Snapshot, new: Snapshot) -> None:
+def _plan_lines(old: Snapshot, new: Snapshot) -> list[str]:
     """A change that cannot be put into words is still one that was asked for."""
     try:
-        lines = plan(old, new).describe()
+        return plan(old, new).describe()
     except Exception as error:
         log.warning("cannot describe the change: %s: %s", type(error).__name__, error)
-        return
-    for line in lines:
-        log.info("%s", line)
+        return []

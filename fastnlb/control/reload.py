@@ -47,6 +47,10 @@ class Loader(Protocol):
     def staple_files(self) -> frozenset[Path]: ...
 
 
+OnReloaded = Callable[[bool, list[str]], None]
+"""Hears of the end of each reload: whether it was accepted; in lines what has changed, or why nothing has."""
+
+
 class Reloads:
     """The state of all that.  Events only take note; `turn` does what is due, which may take as long as reading does.
 
@@ -60,12 +64,15 @@ class Reloads:
         accepted: Loaded,
         outlet: Outlet,
         proposals: Proposals,
+        on_reloaded: OnReloaded = lambda _accepted, _lines: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loader = loader
         self._outlet = outlet
         self._proposals = proposals
+        self._on_reloaded = on_reloaded
         self._clock = clock
+        self._lines: list[str] = []  # of the reload that runs
         self._file = accepted.file
         self._running_with = accepted.settings
         self._watching = accepted.settings.watch
@@ -93,10 +100,10 @@ class Reloads:
     def on_refresh(self) -> None:
         self._refresh_due = True
 
-    def on_outcome(self, serial: int, accepted: bool) -> None:
+    def on_outcome(self, serial: int, accepted: bool, message: str) -> None:
         ended = self._proposals.on_outcome(serial, accepted)
         if ended is not None and ended.reload:
-            self._outlet.send("reloaded")
+            self._end_reload(accepted, self._lines if accepted else [message])
 
     def turn(self) -> None:
         """Does what is due and possible now.  Raises ChannelClosed."""
@@ -118,17 +125,24 @@ class Reloads:
         """The next half of a reload; False when it has to wait for host names."""
         if self._read is None:
             self._reload_due = False
-            self._attempt("reload", self._reload, in_force)
+            self._lines = []
+            good = self._attempt("reload", self._reload, in_force)
         elif self._proposals.settled(self._read) or self._clock() >= self._read_until:
-            self._attempt("reload", partial(self._go_on, self._read), in_force)
+            good = self._attempt("reload", partial(self._go_on, self._read), in_force)
         else:
             return False
         if self._read is None and not self._proposals.waiting:
-            self._outlet.send("reloaded")
+            self._end_reload(good, self._lines)
         return True
 
-    def _attempt(self, what: str, act: Callable[[Snapshot], None], in_force: Snapshot) -> None:
-        """Whatever a configuration does to the code that reads it, this process stays of use."""
+    def _end_reload(self, accepted: bool, lines: list[str]) -> None:
+        self._outlet.send("reloaded")
+        self._on_reloaded(accepted, lines)
+
+    def _attempt(self, what: str, act: Callable[[Snapshot], None], in_force: Snapshot) -> bool:
+        """Whether it came to no error.  Whatever a configuration does to the code that reads it, this process stays
+        of use.
+        """
         try:
             act(in_force)
         except ChannelClosed:
@@ -138,16 +152,23 @@ class Reloads:
                 self._log_problems(error.problems)
                 log.error("%s refused: the old configuration stays", what)
             self._refused = error.problems
+            self._lines = [problem.render(self._file) for problem in error.problems]
         except Exception as error:
             log.error("%s failed, the old configuration stays: %s: %s", what, type(error).__name__, error)
+            self._lines = [f"{type(error).__name__}: {error}"]
+        else:
+            return True
+        return False
 
     # Reading
 
     def _reload(self, _in_force: Snapshot) -> None:
         loaded = self._load()
         self._refresh_due = False  # it is part of it
-        for line in fixed_differences(self._running_with, loaded.settings):
+        fixed = fixed_differences(self._running_with, loaded.settings)
+        for line in fixed:
             log.warning("%s", line)
+        self._lines = [*(problem.render(self._file) for problem in loaded.warnings), *fixed]
         self._proposals.expect(loaded.snapshot)
         self._read, self._read_until = loaded.snapshot, self._clock() + NAMES_SECONDS
 
@@ -157,11 +178,13 @@ class Reloads:
         wanted = self._proposals.completed(read)
         for group in without_servers(wanted):
             log.warning("%s", no_server_yet(group))
+            self._lines.append(no_server_yet(group))
         try:
             if wanted == in_force:
                 log.info("reload: nothing has changed")
+                self._lines.append("nothing has changed")
             else:
-                self._proposals.propose(wanted, reload=True)
+                self._lines += self._proposals.propose(wanted, reload=True)
         finally:
             self._proposals.expect(None)
 

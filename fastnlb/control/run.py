@@ -11,17 +11,23 @@ from __future__ import annotations
 import contextlib
 import selectors
 import signal
+import socket
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastnlb.board import Board
 from fastnlb.channel import Channel, ChannelClosed, ChannelError, Frame, decode_offer, read_payload
+from fastnlb.control.admin import Admin
 from fastnlb.control.health import Checks
+from fastnlb.control.http import HttpServer
 from fastnlb.control.names import NEVER, Names
 from fastnlb.control.proposals import Proposals
 from fastnlb.control.resolver import Lookups
 from fastnlb.control.source import Start, origin
+from fastnlb.control.status import status
+from fastnlb.model import Offer, Snapshot
+from fastnlb.stats.page import Page
 
 DONE = 0
 LATE = 0.5  # seconds that the loop is away from its sockets, from which on it is held up
@@ -34,14 +40,22 @@ class Seat(Protocol):
     def channel(self) -> Channel: ...
 
 
-def main(seat: Seat, *, board: Board, start: Start | None = None) -> int:
+class Listening(Protocol):
+    """What the master keeps of the admin socket."""
+
+    @property
+    def listening(self) -> socket.socket: ...
+
+
+def main(seat: Seat, *, board: Board, page: Page, start: Start | None = None, admin: Listening | None = None) -> int:
     """Serve the master until it says otherwise; returns the exit code.
 
-    `start` is where the configuration came from, None when from no file.
+    `start` is where the configuration came from, None when from no file; `admin` is where commands come from.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with contextlib.closing(Control(seat.channel, board, start)) as control:
+        listener = None if admin is None else admin.listening
+        with contextlib.closing(Control(seat.channel, board, page, start, listener)) as control:
             control.serve()
     except ChannelClosed:
         pass
@@ -49,19 +63,29 @@ def main(seat: Seat, *, board: Board, start: Start | None = None) -> int:
 
 
 class Control:
-    """Frames, sockets and time in; calls of the Origin and the Checks out."""
+    """Frames, sockets and time in; calls of the Origin, the Checks and the Admin out."""
 
-    def __init__(self, channel: Channel, board: Board, start: Start | None) -> None:
+    def __init__(
+        self, channel: Channel, board: Board, page: Page, start: Start | None, listener: socket.socket | None
+    ) -> None:
         self._channel = channel
+        self._board = board
+        self._page = page
+        self._offer = Offer(Snapshot())
+        self._state: dict[str, Any] = {}
         self._selector = selectors.DefaultSelector()
         self._lookups = Lookups(self._selector)
-        self._origin = origin(start, channel, Proposals(channel, Names(self._lookups)))
+        self._admin = Admin(channel, self._status)
+        self._origin = origin(start, channel, Proposals(channel, Names(self._lookups)), self._admin.on_reloaded)
         self._checks = Checks(board, self._selector)
+        self._http = None if listener is None else HttpServer(listener, self._selector, self._admin.handle)
         self._stopping = False
         self._handlers: dict[str, Callable[[Frame], None]] = {
             "current": self._on_current,
-            "reload": lambda _frame: self._origin.on_reload(),
-            "outcome": lambda frame: self._origin.on_outcome(frame.fields["serial"], frame.fields["accepted"]),
+            "reload": self._on_reload,
+            "outcome": lambda frame: self._origin.on_outcome(**frame.fields),
+            "answer": lambda frame: self._admin.on_answer(**frame.fields),
+            "state": self._on_state,
             "stop": self._on_stop,
         }
 
@@ -86,6 +110,8 @@ class Control:
             self._poll_for_writing()
 
     def close(self) -> None:
+        if self._http is not None:
+            self._http.close()
         self._checks.close()
         self._lookups.close()
         self._selector.close()
@@ -106,9 +132,19 @@ class Control:
         self._handlers[frame.kind](frame)
 
     def _on_current(self, frame: Frame) -> None:
-        offer = decode_offer(read_payload(frame.fds[0]))
+        self._offer = offer = decode_offer(read_payload(frame.fds[0]))
         self._checks.follow(offer)
         self._origin.on_current(frame.fields["generation"], offer.snapshot)
+
+    def _on_reload(self, _frame: Frame) -> None:
+        self._admin.on_reload()
+        self._origin.on_reload()
+
+    def _on_state(self, frame: Frame) -> None:
+        self._state = frame.fields["state"]
+
+    def _status(self) -> dict[str, Any]:
+        return status(self._state, self._offer, self._page, self._board)
 
     def _on_stop(self, _frame: Frame) -> None:
         self._stopping = True

@@ -8,7 +8,7 @@ from fastnlb.model import Settings
 
 AT_ONCE = frozenset({"watch"})  # control's own business
 
-_SPELLING = {"log_level": "logging.level", "log_format": "logging.format"}
+_SPELLING = {"log_level": "logging.level", "log_format": "logging.format", "admin_socket": "admin.socket"}
 
 
 def fixed_differences(running: Settings, wanted: Settings) -> list[str]:

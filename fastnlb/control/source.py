@@ -14,12 +14,13 @@ from typing import Protocol
 from fastnlb.config.load import Loaded
 from fastnlb.control.names import NEVER
 from fastnlb.control.proposals import Outlet, Proposals
-from fastnlb.control.reload import Loader, Reloads
+from fastnlb.control.reload import Loader, OnReloaded, Reloads
 from fastnlb.control.watch import Watch
 from fastnlb.model import Snapshot
 
 FIRST_RETRY = 1.0  # seconds, doubled up to the longest
 LONGEST_RETRY = 60.0
+NOTHING_TO_RELOAD = "nothing to reload: started without a configuration file"
 
 log = logging.getLogger("fastnlb.control")
 
@@ -39,7 +40,7 @@ class Origin(Protocol):
 
     def on_reload(self) -> None: ...
 
-    def on_outcome(self, serial: int, accepted: bool) -> None: ...
+    def on_outcome(self, serial: int, accepted: bool, message: str) -> None: ...
 
     def turn(self) -> None:
         """Does what is due, which may take as long as reading does.  Raises ChannelClosed."""
@@ -50,25 +51,29 @@ class Origin(Protocol):
         ...
 
 
-def origin(start: Start | None, outlet: Outlet, proposals: Proposals) -> Origin:
-    return NoSource(outlet, proposals) if start is None else Source(start, outlet, proposals)
+def origin(start: Start | None, outlet: Outlet, proposals: Proposals, on_reloaded: OnReloaded) -> Origin:
+    return (
+        NoSource(outlet, proposals, on_reloaded) if start is None else Source(start, outlet, proposals, on_reloaded)
+    )
 
 
 class NoSource:
     """Nothing can be read again; whoever asks is told."""
 
-    def __init__(self, outlet: Outlet, proposals: Proposals) -> None:
+    def __init__(self, outlet: Outlet, proposals: Proposals, on_reloaded: OnReloaded) -> None:
         self._outlet = outlet
         self._proposals = proposals
+        self._on_reloaded = on_reloaded
 
     def on_current(self, generation: int, snapshot: Snapshot) -> None:
         self._proposals.on_current(snapshot)
 
     def on_reload(self) -> None:
-        log.warning("nothing to reload: started without a configuration file")
+        log.warning(NOTHING_TO_RELOAD)
         self._outlet.send("reloaded")
+        self._on_reloaded(False, [NOTHING_TO_RELOAD])
 
-    def on_outcome(self, serial: int, accepted: bool) -> None:
+    def on_outcome(self, serial: int, accepted: bool, message: str) -> None:
         self._proposals.on_outcome(serial, accepted)
 
     def turn(self) -> None:
@@ -81,9 +86,9 @@ class NoSource:
 class Source:
     """Reloads, with the times that are its business."""
 
-    def __init__(self, start: Start, outlet: Outlet, proposals: Proposals) -> None:
+    def __init__(self, start: Start, outlet: Outlet, proposals: Proposals, on_reloaded: OnReloaded) -> None:
         self._proposals = proposals
-        self._reloads = Reloads(start.loader, start.accepted, outlet, proposals)
+        self._reloads = Reloads(start.loader, start.accepted, outlet, proposals, on_reloaded)
         self._watched = self._reloads.paths
         self._watch = Watch(self._watched)
         self._next_retry: float | None = None
@@ -96,8 +101,8 @@ class Source:
     def on_reload(self) -> None:
         self._reloads.on_reload()
 
-    def on_outcome(self, serial: int, accepted: bool) -> None:
-        self._reloads.on_outcome(serial, accepted)
+    def on_outcome(self, serial: int, accepted: bool, message: str) -> None:
+        self._reloads.on_outcome(serial, accepted, message)
 
     def turn(self) -> None:
         self._proposals.turn()

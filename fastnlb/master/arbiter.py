@@ -26,6 +26,7 @@ from typing import Any
 from fastnlb.channel import Frame
 from fastnlb.hardening import protect_memory
 from fastnlb.master import notify
+from fastnlb.master.admin_socket import AdminSocket, AdminSocketError
 from fastnlb.master.cells import NO_BOARD, Board, CellBook
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
@@ -44,7 +45,7 @@ from fastnlb.master.process import (
 from fastnlb.master.rollout import Rollout
 from fastnlb.master.signals import SignalQueue
 from fastnlb.master.sockets import SocketTable
-from fastnlb.master.steward import LEVELS, Steward
+from fastnlb.master.steward import LEVELS, Answer, Steward
 from fastnlb.model import Settings, Snapshot
 
 EXIT_DONE = 0
@@ -63,7 +64,7 @@ class Arbiter:
 
     `board` is what its cells are given out of; `fronts` is the size of the pool of session ticket keys that
     `worker_main` has with it.
-    `control_main` is what the control process runs; None for a daemon without one.
+    `control_main` is what the control process runs; None for a daemon without one.  `admin` is opened with the start.
     """
 
     def __init__(
@@ -77,11 +78,14 @@ class Arbiter:
         fronts: int = 0,
         board: Board = NO_BOARD,
         control_main: WorkerMain | None = None,
+        admin: AdminSocket | None = None,
     ) -> None:
         self._settings = settings
         self._first_snapshot = snapshot
         self._pid_file = None if pid_file is None else PidFile(pid_file)
         self._on_ready = on_ready
+        self._admin = admin
+        self._born = time.monotonic()
         self._ready = False
         self._ending = False
         self._exit_code = EXIT_DONE
@@ -108,7 +112,7 @@ class Arbiter:
             on_done=self._on_done,
             on_failed=self._on_failed,
         )
-        self._steward = Steward(control_main, self._selector, self._disinherit, self._rollout)
+        self._steward = Steward(control_main, self._selector, self._disinherit_control, self._rollout, self._on_ask)
 
     def run(self) -> int:
         """Runs the daemon to its end; the exit code for the process."""
@@ -143,8 +147,10 @@ class Arbiter:
         try:
             if self._pid_file is not None:
                 self._pid_file.acquire()
+            if self._admin is not None:
+                self._admin.open()
             self.apply(self._first_snapshot)
-        except (CannotListen, PidFileError, OSError) as error:
+        except (CannotListen, PidFileError, AdminSocketError, OSError) as error:
             self._fail(EXIT_CANNOT_START, str(error))
             return False
         return True
@@ -160,6 +166,7 @@ class Arbiter:
             # At every turn, not only after CHLD: a signal can be lost when its queue is full.
             self._reap()
             self._say_ready()
+            self._steward.tell(self._state())
 
     def _reap(self) -> None:
         for pid, status in dead_children():
@@ -178,6 +185,8 @@ class Arbiter:
         self._fleet.finish()
         self._steward.finish()
         # Before the signals: an impatient second Ctrl-C must not leave it behind.
+        if self._admin is not None:
+            self._admin.close()
         if self._pid_file is not None:
             self._pid_file.release()
         self._rollout.close()
@@ -187,6 +196,12 @@ class Arbiter:
 
     def _disinherit(self) -> None:
         """Runs in a forked child.  Closes, and never unregisters: the epoll set itself is shared with the master."""
+        if self._admin is not None:
+            self._admin.disinherit()
+        self._disinherit_control()
+
+    def _disinherit_control(self) -> None:
+        """The control process keeps the admin socket."""
         self._fleet.disinherit()
         self._steward.disinherit()
         self._rollout.close()
@@ -195,6 +210,42 @@ class Arbiter:
         self._signals.disinherit()
         if self._pid_file is not None:
             self._pid_file.disinherit()
+
+    def _state(self) -> dict[str, Any]:
+        """What `fastnlb status` is told of the processes."""
+        workers = [
+            {
+                "index": worker.index,
+                "pid": worker.pid,
+                "state": worker.state.value,
+                "generation": worker.generation,
+                "row": worker.index,
+                "since": worker.started_at,
+            }
+            for _, worker in sorted(self._fleet.workers.items())
+        ]
+        in_force = self._rollout.in_force
+        generation = 0 if in_force is None else in_force[0]
+        return {
+            "pid": os.getpid(),
+            "since": self._born,
+            "shutdown_timeout": self._settings.shutdown_timeout,
+            "generation": generation,
+            "workers": workers,
+        }
+
+    def _on_ask(self, what: str, answer: Answer) -> None:
+        """What a command has asked for through the control process."""
+        if self._ending:
+            answer(False, "the daemon is ending")
+        elif what == "reload":
+            answer(True)
+            self._steward.reload()
+        elif what == "stop":
+            answer(True, f"draining, for at most {self._settings.shutdown_timeout} s")
+            self.handle_term()
+        else:
+            answer(False, f"{what}: not available in this version of fastnlb")
 
     # The start, and its failure
 

@@ -1,6 +1,7 @@
 """The control process as the master sees it: one child that decides, and is asked and told by frames.
 
-    booted     it is told the Offer in force, then to reload if somebody still waits for that
+    booted     it is told the Offer in force and the state of the daemon, then to reload if that is wanted
+    ask        is handed to `on_ask`, which answers when it can; a reload is begun here
     propose    the newest proposal is applied as soon as no change is under way; `outcome` tells how it ended, after
                `current` when it was accepted
     its death  another is forked; what it was doing is done again, what it proposed goes on without it
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from fastnlb.channel import Frame, decode_snapshot, read_payload
 from fastnlb.master import notify
@@ -27,6 +30,10 @@ from fastnlb.master.rollout import Rollout
 from fastnlb.model import Snapshot
 
 RELOAD_ATTEMPTS = 2
+
+Answer = Callable[..., None]
+"""(accepted, message = "") for whoever has asked."""
+
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 log = logging.getLogger("fastnlb.master")
@@ -50,9 +57,12 @@ class Steward:
         selector: selectors.BaseSelector,
         disinherit: Callable[[], None],
         rollout: Rollout,
+        on_ask: Callable[[str, Answer], None],
     ) -> None:
         self._exists = control_main is not None
         self._rollout = rollout
+        self._on_ask = on_ask
+        self._state: dict[str, Any] = {}
         self._dismissed = False
         self._reload_wanted = False
         self._reload_asked = False
@@ -104,6 +114,12 @@ class Steward:
         if proposal is not None and not self._answer(proposal, message):
             self._tell_current()  # to the heir of whoever proposed it
 
+    def tell(self, state: dict[str, Any]) -> None:
+        """The daemon as it is now, for `fastnlb status`; what has not changed is not said again."""
+        if state != self._state:
+            self._state = state
+            self._tell_state()
+
     def reconcile(self) -> None:
         """Forks when it is time to, and begins the change that waits."""
         self._fleet.reconcile()
@@ -145,7 +161,11 @@ class Steward:
                 control.state = State.SERVING
                 control.serving_since = time.monotonic()
                 self._tell_current()
+                self._tell_state()
                 self._ask()
+            case "ask":
+                answer = partial(self._answer_ask, control.pid, frame.fields["serial"])
+                self._on_ask(frame.fields["what"], answer)
             case "propose":
                 self._propose(control, frame)
             case "reloaded":
@@ -176,6 +196,17 @@ class Steward:
         if control is not None and in_force is not None and not self._rollout.changing:
             generation, payload = in_force
             self._fleet.send(control, "current", [payload], generation=generation)
+
+    def _tell_state(self) -> None:
+        control = self._control()
+        if control is not None and self._state:
+            self._fleet.send(control, "state", state=self._state)
+
+    def _answer_ask(self, pid: int, serial: int, accepted: bool, message: str = "") -> None:
+        """The answer to what `pid` has asked; its heir was not asked by anybody."""
+        control = self._fleet.workers.get(0)
+        if control is not None and control.pid == pid:
+            self._fleet.send(control, "answer", serial=serial, accepted=accepted, message=message)
 
     # Reloads
 

@@ -188,6 +188,8 @@ class TinyControl:
             self.note("current", *(listener.port for listener in snapshot.active_listeners()))
         elif frame.kind == "outcome":
             self.note("outcome", *frame.fields.values())
+        elif frame.kind == "state":
+            pass
         elif (self.folder / "control-impostor").exists():
             (self.folder / "control-impostor").unlink()
             self.channel.send("prepared", generation=1)

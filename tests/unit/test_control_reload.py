@@ -100,8 +100,9 @@ class NobodyToAsk:
         return []
 
 
-def reloads_on(loader: FakeLoader, channel: FakeChannel, watch: bool = False) -> Reloads:
-    return Reloads(loader, loaded(snapshot(), watch=watch), channel, Proposals(channel, Names(NobodyToAsk())))
+def reloads_on(loader: FakeLoader, channel: FakeChannel, watch: bool = False, **more: Any) -> Reloads:
+    proposals = Proposals(channel, Names(NobodyToAsk()))
+    return Reloads(loader, loaded(snapshot(), watch=watch), channel, proposals, **more)
 
 
 class Stage:
@@ -109,7 +110,10 @@ class Stage:
 
     def __init__(self, generation: int = 1, watch: bool = False) -> None:
         self.loader, self.channel = FakeLoader(), FakeChannel()
-        self.reloads = reloads_on(self.loader, self.channel, watch=watch)
+        self.ends: list[tuple[bool, list[str]]] = []
+        self.reloads = reloads_on(
+            self.loader, self.channel, watch=watch, on_reloaded=lambda *end: self.ends.append(end)
+        )
         self.reloads.on_current(generation, snapshot())
 
     def reload(self, what: Loaded | Exception) -> None:
@@ -122,8 +126,8 @@ class Stage:
         self.reloads.on_refresh()
         self.reloads.turn()
 
-    def outcome(self, serial: int, accepted: bool) -> None:
-        self.reloads.on_outcome(serial, accepted)
+    def outcome(self, serial: int, accepted: bool, message: str = "") -> None:
+        self.reloads.on_outcome(serial, accepted, message)
         self.reloads.turn()
 
 
@@ -145,6 +149,34 @@ def test_a_reload_is_planned_proposed_and_answered_after_its_outcome(lines: pyte
     stage.reload(loaded(snapshot(port=2)))
     assert stage.channel.sent[2:] == [("reloaded", None)], "what is in force was proposed"
     assert "reload: nothing has changed" in lines.messages
+    assert stage.ends == [(True, ["~ listener l: port 1 -> 2"]), (True, ["nothing has changed"])]
+
+
+def test_whoever_has_asked_hears_why_nothing_has_changed() -> None:
+    stage = Stage()
+    problems = [Problem(3, 9, "listeners[0].port", "no"), Problem(5, 1, "x", "odd", warning=True)]
+    stage.reload(ConfigError(problems))
+    stage.reload(RuntimeError("odd"))
+    stage.reload(loaded(snapshot(port=2), Problem(0, 0, "", "beware", warning=True), workers=7))
+    assert len(stage.ends) == 2, "the third waits for its outcome"
+    stage.outcome(1, False, "listener l: cannot listen")
+    assert stage.ends == [
+        (False, ["f.yaml:3:9: listeners[0].port: no", "f.yaml:5:1: x: warning: odd"]),
+        (False, ["RuntimeError: odd"]),
+        (False, ["listener l: cannot listen"]),
+    ]
+
+
+def test_what_has_to_wait_for_the_next_start_is_said_too() -> None:
+    stage = Stage()
+    stage.reload(loaded(snapshot(), Problem(0, 0, "", "beware", warning=True), workers=7))
+    (accepted, said), *_ = stage.ends
+    assert accepted
+    assert said == [
+        "f.yaml: warning: beware",
+        "workers: 1 -> 7 takes effect at the next start",
+        "nothing has changed",
+    ]
 
 
 def test_a_refused_proposal_is_not_in_force() -> None:
@@ -235,7 +267,7 @@ def test_settings_that_cannot_change_are_named(lines: pytest.LogCaptureFixture) 
 
 def test_the_differences_of_settings_are_spelled_as_in_the_file() -> None:
     old = Settings()
-    new = Settings(2, "/run/x", 7, "debug", "json", watch=True, core_dumps=True)
+    new = Settings(2, "/run/x", "a.sock", 7, "debug", "json", watch=True, core_dumps=True)
     assert fixed_differences(old, old) == []
     assert fixed_differences(old, replace(old, watch=True)) == []
     assert fixed_differences(old, new) == [
@@ -243,6 +275,7 @@ def test_the_differences_of_settings_are_spelled_as_in_the_file() -> None:
         for what in (
             "workers: 1 -> 2",
             "run_dir: none -> /run/x",
+            "admin.socket: admin.sock -> a.sock",
             "shutdown_timeout: 30 -> 7",
             "logging.level: info -> debug",
             "logging.format: console -> json",

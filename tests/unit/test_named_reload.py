@@ -42,8 +42,8 @@ class Stage:
         self.answers: list[tuple[str, Answer]] = []
         self.next = in_force
         self.proposals = Proposals(self, Names(self, self.clock), self.clock)
-        self.reloads = Reloads(self, loaded(in_force), self, self.proposals, self.clock)
-        self.origin = self.reloads if file else NoSource(self, self.proposals)
+        self.reloads = Reloads(self, loaded(in_force), self, self.proposals, clock=self.clock)
+        self.origin = self.reloads if file else NoSource(self, self.proposals, lambda _accepted, _lines: None)
         self.origin.on_current(1, in_force)
         self.turn()
 
@@ -100,7 +100,7 @@ class Stage:
         self.turn()
 
     def outcome(self, serial: int, accepted: bool = True) -> None:
-        self.origin.on_outcome(serial, accepted)
+        self.origin.on_outcome(serial, accepted, "")
         self.turn()
 
 

@@ -1,0 +1,151 @@
+"""`fastnlb status`, `reload` and `stop`: commands to the running program through its admin socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.procs import Program, free_port, wait_for
+from support.site import HEAD, Site, connection, serves, unreadable
+
+
+@pytest.fixture(autouse=True)
+def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Other daemons of this user are none of this test's."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path / "fastnlb"
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fastnlb", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_status_shows_what_there_is(site: Site) -> None:
+    port = free_port()
+    site.write(port)
+    site.start()
+    with connection(port):
+        shown = command("status")
+        assert shown.returncode == 0, shown.stderr
+        answer = json.loads(command("status", "--output", "json").stdout)
+    assert answer["pid"] == site.running.pid
+    assert sorted(worker["pid"] for worker in answer["workers"]) == sorted(site.workers)
+    assert sum(worker["connections"] for worker in answer["workers"]) == 1
+    (listener,) = answer["listeners"]
+    assert (listener["name"], listener["port"], listener["connections"]) == ("l0", port, 1)
+    (server,) = answer["server_groups"][0]["servers"]
+    assert (server["port"], server["connections"]) == (site.server[1], 1)
+    for words in (f"process {site.running.pid}", "serving", f"127.0.0.1:{port}", f"127.0.0.1:{site.server[1]}"):
+        assert words in shown.stdout
+
+
+def test_a_reload_answers_with_what_has_changed_once_it_serves(site: Site) -> None:
+    first, second = free_port(), free_port()
+    site.write(first)
+    site.start()
+    site.write(first, second)
+    done = command("reload")
+    assert (done.returncode, done.stdout) == (0, f"+ listener l1 127.0.0.1:{second}\n"), done.stderr
+    assert serves(second)
+    assert command("reload").stdout == "nothing has changed\n"
+
+
+def test_a_reload_that_is_refused_says_why_and_that_nothing_has_changed(site: Site) -> None:
+    port = free_port()
+    site.write(port)
+    site.start()
+    site.file.write_text(site.file.read_text().replace(f"port: {port}", "port: 0"))
+    refused = command("reload")
+    assert refused.returncode == 1
+    assert "listeners[0].port: 0 is out of range" in refused.stderr
+    assert refused.stderr.endswith("reload refused: nothing has changed\n")
+    assert serves(port)
+
+
+def test_a_reload_that_the_kernel_refuses_says_why(site: Site) -> None:
+    port, taken = free_port(), site.server[1]
+    site.write(port)
+    site.start()
+    site.write(port, taken)
+    refused = command("reload")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"cannot listen on 127.0.0.1:{taken}: address already in use" in refused.stderr
+
+
+def test_who_asks_while_control_dies_is_told_and_the_next_one_is_served(site: Site) -> None:
+    port = free_port()
+    site.write(port)
+    site.start()
+    with unreadable(site) as until_it_reads:
+        asking = subprocess.Popen([sys.executable, "-m", "fastnlb", "reload"], stderr=subprocess.PIPE, text=True)
+        until_it_reads()
+        before = site.control
+        os.kill(before, signal.SIGKILL)
+        _, said = asking.communicate(timeout=30)
+        assert asking.returncode == 4
+        assert "the daemon does not answer" in said
+        wait_for(lambda: site.control != before, "the heir")
+        until_it_reads()
+    site.write(port)
+    assert command("status").returncode == 0
+
+
+def test_stop_returns_when_the_daemon_is_gone(site: Site, own_registry: Path) -> None:
+    port = free_port()
+    site.write(port)
+    site.start()
+    stopped = command("stop")
+    assert stopped.returncode == 0, stopped.stderr
+    assert stopped.stdout == "draining, for at most 5 s\nstopped\n"
+    assert site.running.wait_exit() == 0
+    assert list(own_registry.iterdir()) == [], "something was left behind"
+
+
+def test_without_a_daemon_there_is_no_answer() -> None:
+    for what in ("status", "reload", "stop"):
+        nobody = command(what)
+        assert (nobody.returncode, nobody.stdout) == (4, "")
+        assert "no daemon of this user is running" in nobody.stderr
+
+
+def test_a_run_dir_has_one_daemon_and_its_socket_is_for_its_user(site: Site, tmp_path: Path) -> None:
+    port = free_port()
+    head = HEAD + f"run_dir: {tmp_path}/run\nadmin: {{socket: a.sock}}\n"
+    site.write(port, head=head)
+    site.start()
+    socket_file = tmp_path / "run" / "a.sock"
+    assert stat.S_IMODE(socket_file.stat().st_mode) == 0o600
+    for more in ([], ["--pid-file", str(tmp_path / "another.pid")]):
+        second = command("run", "-c", str(site.file), *more)
+        assert second.returncode == 3
+        assert f"already running as process {site.running.pid}" in second.stderr
+    assert command("status", "--admin", str(socket_file)).returncode == 0
+    assert command("status", "--pid-file", str(tmp_path / "run" / "fastnlb.pid")).returncode == 0
+    assert serves(port)
+
+
+def test_a_socket_that_a_killed_daemon_left_is_no_obstacle(site: Site, tmp_path: Path) -> None:
+    port = free_port()
+    site.write(port, head=HEAD + f"run_dir: {tmp_path}/run\n")
+    first = site.start()
+    first.signal(signal.SIGKILL)
+    first.wait_exit()
+    assert (tmp_path / "run" / "admin.sock").exists()
+    wait_for(lambda: not serves(port), "its workers to let go of the port")
+    site.start()
+    assert json.loads(command("status", "--output", "json").stdout)["pid"] == site.running.pid
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_refused(site: Site, tmp_path: Path) -> None:
+    site.write(free_port(), head=HEAD + f"run_dir: {tmp_path}/{'x' * 100}\n")
+    program = Program(["-m", "fastnlb", "run", "-c", str(site.file)], tmp_path / "output")
+    assert program.wait_exit() == 3
+    assert "longer than 107 bytes: set run_dir to a shorter one" in program.output()
