@@ -284,13 +284,14 @@ class Offer:
 class Settings:
     """How the daemon itself runs; fixed for its life.  `workers` is 1 or more, already resolved from `auto`.
 
-    `admin_socket` is relative to `run_dir`.  `watch`: certificate files are looked at for changes.  `core_dumps`:
-    processes that hold keys may be dumped.
+    `admin_socket` is relative to `run_dir`; `user` is who workers and control become when started as root.
+    `watch`: certificate files are looked at for changes.  `core_dumps`: processes that hold keys may be dumped.
     """
 
     workers: int = 1
     run_dir: str | None = None
     admin_socket: str = "admin.sock"
+    user: str | None = None
     shutdown_timeout: int = 30
     log_level: str = "info"
     log_format: str = "console"

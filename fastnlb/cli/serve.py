@@ -6,6 +6,7 @@ Also where the daemon gets its run_dir, with the pid file and the admin socket i
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,16 +18,22 @@ from fastnlb.cli.rundir import PID_FILE, RunDir, RunDirError, claim
 from fastnlb.control.first_look import first_look
 from fastnlb.control.run import main as control_main
 from fastnlb.control.source import Start
+from fastnlb.hardening import protect_memory
 from fastnlb.master.admin_socket import AdminSocket
 from fastnlb.master.arbiter import EXIT_CANNOT_START, Arbiter
 from fastnlb.master.pidfile import PidFile
 from fastnlb.master.process import Seat, WorkerMain
 from fastnlb.model import Settings, Snapshot
+from fastnlb.privileges import Identity, become, identity
 from fastnlb.stats.page import Page
 from fastnlb.worker.boot import make_fronts
 from fastnlb.worker.run import main as worker_main
 
 log = logging.getLogger("fastnlb.master")
+
+WORKER_KEEPS: tuple[str, ...] = ()
+CONTROL_KEEPS = ("DAC_READ_SEARCH",)
+"""As root it reads certificates as the start did; as another user it reads what that user may."""
 
 
 def serve(
@@ -55,10 +62,15 @@ def serve(
     fronts = make_fronts(snapshot)
     own_pid_file, admin = _held(run_dir, pid_file)
 
-    def child(main: WorkerMain) -> WorkerMain:
+    who = _identity(settings)
+
+    def child(main: WorkerMain, keep: tuple[str, ...]) -> WorkerMain:
         def begin(seat: Seat) -> int:
             if in_child is not None:
                 in_child()
+            become(who, keep)
+            if not settings.core_dumps:
+                protect_memory()  # a change of user takes half of it back
             return main(seat)
 
         return begin
@@ -66,12 +78,15 @@ def serve(
     arbiter = Arbiter(
         settings,
         snapshot,
-        child(partial(worker_main, page=page, board=board, fronts=fronts)),
+        child(partial(worker_main, page=page, board=board, fronts=fronts), WORKER_KEEPS),
         pid_file=own_pid_file,
         on_ready=on_ready,
         fronts=len(fronts),
         board=board,
-        control_main=child(partial(control_main, board=board, page=page, start=start, admin=admin)),
+        control_main=child(
+            partial(control_main, board=board, page=page, start=start, admin=admin),
+            CONTROL_KEEPS if who is None else (),
+        ),
         admin=admin,
     )
     try:
@@ -81,6 +96,17 @@ def serve(
         board.close()
         if run_dir is not None:
             run_dir.forget()
+
+
+def _identity(settings: Settings) -> Identity | None:
+    """Whom the children become; None for nobody else."""
+    if settings.user is None:
+        return None
+    who = identity(settings.user)
+    if os.geteuid() not in (0, who.uid):
+        log.warning("user: %s: only root can become another user, serving as the present one", settings.user)
+        return None
+    return who
 
 
 def _run_dir(settings: Settings) -> RunDir | None:

@@ -14,6 +14,7 @@ from fastnlb.config.schema_rules_tls import check_policy, check_tls
 from fastnlb.config.schema_types import is_unix_socket, literal_address
 from fastnlb.config.schema_validate import Parts, items
 from fastnlb.model import HTTP, TCP, TCPSSL
+from fastnlb.privileges import PrivilegeError, identity
 from fastnlb.tls.policies import SYSTEM
 
 _NOUNS = {
@@ -55,6 +56,7 @@ class _Names:
 
 def check_rules(data: object, parts: Parts, report: Report) -> None:
     """Report every rule that the blocks break."""
+    _check_user(data, report)
     by_kind = {kind: _unique_names(data, kind, report) for kind in _NOUNS}
     by_kind["security_policies"].update(SYSTEM)
     names = _Names(by_kind)
@@ -72,6 +74,16 @@ def check_rules(data: object, parts: Parts, report: Report) -> None:
             _check_pairing(listener, groups[listener.server_group], where, report)
             _warn_of_probes(listener, groups[listener.server_group], where, report)
     check_sockets(parts.listeners, report)
+
+
+def _check_user(data: object, report: Report) -> None:
+    name = data.get("user") if isinstance(data, dict) else None
+    if not isinstance(name, str) or report.spoiled(("user",)):
+        return
+    try:
+        identity(name)
+    except PrivilegeError:
+        report.error(("user",), f"there is no user {quote(name)} on this machine")
 
 
 def _list_names(known: list[str]) -> str:

@@ -47,6 +47,7 @@ def settings(file: schema.FileBlock, base_dir: Path, workers_override: int | Non
         workers=workers if isinstance(workers, int) else min(len(os.sched_getaffinity(0)), MAX_WORKERS),
         run_dir=str((base_dir / file.run_dir).absolute()) if file.run_dir is not None else None,
         admin_socket=file.admin.socket,
+        user=file.user,
         shutdown_timeout=file.shutdown_timeout,
         log_level=file.logging.level,
         log_format=file.logging.format,

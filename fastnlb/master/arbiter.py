@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from fastnlb import privileges
 from fastnlb.channel import Frame
 from fastnlb.hardening import protect_memory
 from fastnlb.master import notify
@@ -47,6 +48,7 @@ from fastnlb.master.signals import SignalQueue
 from fastnlb.master.sockets import SocketTable
 from fastnlb.master.steward import LEVELS, Answer, Steward
 from fastnlb.model import Settings, Snapshot
+from fastnlb.privileges import PrivilegeError
 
 EXIT_DONE = 0
 EXIT_REFUSED = 1
@@ -86,6 +88,7 @@ class Arbiter:
         self._on_ready = on_ready
         self._admin = admin
         self._born = time.monotonic()
+        self._watchdog = notify.Watchdog()
         self._ready = False
         self._ending = False
         self._exit_code = EXIT_DONE
@@ -150,7 +153,8 @@ class Arbiter:
             if self._admin is not None:
                 self._admin.open()
             self.apply(self._first_snapshot)
-        except (CannotListen, PidFileError, AdminSocketError, OSError) as error:
+            privileges.limit(privileges.MASTER)
+        except (CannotListen, PidFileError, AdminSocketError, PrivilegeError, OSError) as error:
             self._fail(EXIT_CANNOT_START, str(error))
             return False
         return True
@@ -167,6 +171,7 @@ class Arbiter:
             self._reap()
             self._say_ready()
             self._steward.tell(self._state())
+            self._watchdog.turn()
 
     def _reap(self) -> None:
         for pid, status in dead_children():
@@ -177,7 +182,7 @@ class Arbiter:
         return self._ending and not self._fleet.workers
 
     def _timeout(self) -> float | None:
-        times = [self._fleet.next_deadline(), self._steward.next_deadline()]
+        times = [self._fleet.next_deadline(), self._steward.next_deadline(), self._watchdog.due]
         deadline = min((each for each in times if each is not None), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 

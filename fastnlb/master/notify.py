@@ -23,6 +23,28 @@ def reloading() -> None:
     notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
+def watchdog_seconds() -> float | None:
+    """How often it is to be told that we live: twice in the time after which the service manager loses patience."""
+    try:
+        return int(os.environ["WATCHDOG_USEC"]) / 2e6
+    except (KeyError, ValueError):
+        return None
+
+
+class Watchdog:
+    """Says in time that the loop turns.  `due`: when next, on the monotonic clock; None when nobody wants to know."""
+
+    def __init__(self) -> None:
+        self._interval = watchdog_seconds()
+        self.due = None if self._interval is None else time.monotonic()
+
+    def turn(self) -> None:
+        now = time.monotonic()
+        if self._interval is not None and self.due is not None and self.due <= now:
+            self.due = now + self._interval
+            notify("WATCHDOG=1")
+
+
 def stopping() -> None:
     """The drain has begun."""
     notify("STOPPING=1")

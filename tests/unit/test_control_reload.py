@@ -267,7 +267,7 @@ def test_settings_that_cannot_change_are_named(lines: pytest.LogCaptureFixture) 
 
 def test_the_differences_of_settings_are_spelled_as_in_the_file() -> None:
     old = Settings()
-    new = Settings(2, "/run/x", "a.sock", 7, "debug", "json", watch=True, core_dumps=True)
+    new = Settings(2, "/run/x", "a.sock", "nobody", 7, "debug", "json", watch=True, core_dumps=True)
     assert fixed_differences(old, old) == []
     assert fixed_differences(old, replace(old, watch=True)) == []
     assert fixed_differences(old, new) == [
@@ -276,6 +276,7 @@ def test_the_differences_of_settings_are_spelled_as_in_the_file() -> None:
             "workers: 1 -> 2",
             "run_dir: none -> /run/x",
             "admin.socket: admin.sock -> a.sock",
+            "user: none -> nobody",
             "shutdown_timeout: 30 -> 7",
             "logging.level: info -> debug",
             "logging.format: console -> json",

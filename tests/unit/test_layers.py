@@ -15,12 +15,13 @@ MAY_IMPORT = {
     "channel": {"model"},
     "hardening": set(),
     "signature": set(),
+    "privileges": {"hardening"},
     "tls": {"model", "signature"},
-    "config": {"model", "tls"},
-    "master": {"model", "channel", "hardening"},
+    "config": {"model", "tls", "privileges"},
+    "master": {"model", "channel", "hardening", "privileges"},
     "control": {"model", "signature", "board", "channel", "stats", "tls", "config", "hardening"},
     "worker": {"model", "board", "channel", "stats", "tls", "master", "_core"},
-    "cli": {"model", "board", "config", "tls", "stats", "master", "control", "worker"},
+    "cli": {"model", "board", "config", "tls", "stats", "master", "control", "worker", "hardening", "privileges"},
 }
 FOREIGN_KEEPERS = {
     "OpenSSL": {"tls", "worker"},

@@ -147,9 +147,11 @@ def test_settings_default_to_those_of_the_model(folder: Path) -> None:
 
 def test_settings_are_read(folder: Path) -> None:
     head = "workers: 3\nrun_dir: run\nshutdown_timeout: 5\nlogging: {level: debug, format: json}\n"
-    head += "watch: true\ncore_dumps: true\n"
+    head += "watch: true\ncore_dumps: true\nadmin: {socket: a.sock}\nuser: root\n"
     settings = load(put(folder, GOOD + head)).settings
-    assert settings == Settings(3, str(folder / "run"), 5, "debug", "json", watch=True, core_dumps=True)
+    assert settings == Settings(
+        3, str(folder / "run"), "a.sock", "root", 5, "debug", "json", watch=True, core_dumps=True
+    )
 
 
 def test_the_number_of_workers_can_be_overridden(folder: Path) -> None:
@@ -218,7 +220,7 @@ def test_every_problem_is_found_at_once_and_at_its_place(folder: Path) -> None:
             protocol: TCP
             address: 127.0.0.1
             port: 443
-        user: nobody
+        user: no such user
     """
     assert refusals(put(folder, text)) == [
         'fastnlb.yaml:2:1: workerz: unknown key "workerz"; did you mean "workers"?',
@@ -236,8 +238,7 @@ def test_every_problem_is_found_at_once_and_at_its_place(folder: Path) -> None:
         "[IllegalParam.IdleTimeout]",
         'fastnlb.yaml:17:5: listeners[1]: missing key "server_group": the name of a server group '
         "[MissingParam.ServerGroupId]",
-        "fastnlb.yaml:21:7: user: dropping to another user (user) is not available in this version of fastnlb (0.1): "
-        "start fastnlb as that user",
+        'fastnlb.yaml:21:7: user: there is no user "no such user" on this machine',
     ]
 
 

@@ -66,3 +66,28 @@ def test_a_full_manager_does_not_block_us(manager: socket.socket) -> None:
 def test_a_broken_variable_is_nobody_s_problem(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", name)
     notify.ready()
+
+
+def test_the_watchdog_is_told_twice_in_its_time(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    watchdog = notify.Watchdog()
+    watchdog.turn()
+    assert (watchdog.due, manager.recv(100)) == (115.0, b"WATCHDOG=1")
+    now = 114.9
+    watchdog.turn()
+    assert watchdog.due == 115.0
+    now = 115.0
+    watchdog.turn()
+    assert (watchdog.due, manager.recv(100)) == (130.0, b"WATCHDOG=1")
+
+
+@pytest.mark.parametrize("value", [None, "", "x"])
+def test_without_a_watchdog_nobody_is_told(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    if value is not None:
+        monkeypatch.setenv("WATCHDOG_USEC", value)
+    watchdog = notify.Watchdog()
+    watchdog.turn()
+    assert watchdog.due is None

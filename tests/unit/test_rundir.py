@@ -93,5 +93,5 @@ def test_a_pid_file_without_a_pid(tmp_path: Path, text: str) -> None:
     (tmp_path / "pid").write_text(text)
     with pytest.raises(RunDirError, match="holds no process id"):
         find(tmp_path / "pid", None)
-    with pytest.raises(RunDirError, match="cannot read the pid file .*: No such file"):
+    with pytest.raises(RunDirError, match=r"cannot read the pid file .*: No such file"):
         find(tmp_path / "none", None)
