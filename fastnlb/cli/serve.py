@@ -24,14 +24,13 @@ from fastnlb.master.arbiter import EXIT_CANNOT_START, Arbiter
 from fastnlb.master.pidfile import PidFile
 from fastnlb.master.process import Seat, WorkerMain
 from fastnlb.model import Settings, Snapshot
-from fastnlb.privileges import Identity, become, identity
+from fastnlb.privileges import Identity, become, identity, may
 from fastnlb.stats.page import Page
 from fastnlb.worker.boot import make_fronts
 from fastnlb.worker.run import main as worker_main
 
 log = logging.getLogger("fastnlb.master")
 
-WORKER_KEEPS: tuple[str, ...] = ()
 CONTROL_KEEPS = ("DAC_READ_SEARCH",)
 """As root it reads certificates as the start did; as another user it reads what that user may."""
 
@@ -78,7 +77,7 @@ def serve(
     arbiter = Arbiter(
         settings,
         snapshot,
-        child(partial(worker_main, page=page, board=board, fronts=fronts), WORKER_KEEPS),
+        child(partial(worker_main, page=page, board=board, fronts=fronts), _workers_keep(snapshot)),
         pid_file=own_pid_file,
         on_ready=on_ready,
         fronts=len(fronts),
@@ -107,6 +106,13 @@ def _identity(settings: Settings) -> Identity | None:
         log.warning("user: %s: only root can become another user, serving as the present one", settings.user)
         return None
     return who
+
+
+def _workers_keep(snapshot: Snapshot) -> tuple[str, ...]:
+    """The lesser of two privileges that let a worker connect from the client's address, where that is asked for."""
+    if not any(group.preserve_client_ip for group in snapshot.server_groups):
+        return ()
+    return ("NET_RAW",) if may("NET_RAW") else ("NET_ADMIN",)
 
 
 def _run_dir(settings: Settings) -> RunDir | None:

@@ -64,6 +64,7 @@ class Reloads:
         accepted: Loaded,
         outlet: Outlet,
         proposals: Proposals,
+        *,
         on_reloaded: OnReloaded = lambda _accepted, _lines: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -88,7 +88,7 @@ class Source:
 
     def __init__(self, start: Start, outlet: Outlet, proposals: Proposals, on_reloaded: OnReloaded) -> None:
         self._proposals = proposals
-        self._reloads = Reloads(start.loader, start.accepted, outlet, proposals, on_reloaded)
+        self._reloads = Reloads(start.loader, start.accepted, outlet, proposals, on_reloaded=on_reloaded)
         self._watched = self._reloads.paths
         self._watch = Watch(self._watched)
         self._next_retry: float | None = None

@@ -1,8 +1,8 @@
 """What a Snapshot needs the kernel's leave for besides its listening sockets, asked before anything is changed.
 
-The workers are forked from this process and have its capabilities, so what is allowed here is allowed there; whatever
-takes capabilities away from them has to leave these.  Asked with a socket of the kind that will want it, because
-the kernel looks at the network namespace's owner too, and a bit in /proc/self/status says nothing of that.
+Workers ask as well: what they are forked with is not all that the master has (cli/serve.py).  Asked with a socket of
+the kind that will want it, because the kernel looks at the network namespace's owner too, and a bit in
+/proc/self/status says nothing of that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def check_privileges(snapshot: Snapshot) -> None:
     keeping = [group.name for group in snapshot.server_groups if group.preserve_client_ip and group.name in used]
     if keeping and not _may_bind_as_others():
         needs = "preserve_client_ip needs CAP_NET_ADMIN or CAP_NET_RAW"
-        cures = "start as root, or give it one (systemd: AmbientCapabilities=CAP_NET_ADMIN), or leave it out"
+        cures = (
+            "start it anew as root, or with one of them (systemd: AmbientCapabilities=CAP_NET_RAW), or leave it out"
+        )
         raise NotAllowed(f"server group {keeping[0]}: {needs}: {cures}")
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from fastnlb.channel import decode_offer, read_payload
+from fastnlb.master.preserving import check_privileges
 from fastnlb.worker.compile import Compiled, compile_offer
 from fastnlb.worker.contexts import Contexts
 from fastnlb.worker.orders import Orders
@@ -50,6 +51,7 @@ class Builder:
             offer = decode_offer(read_payload(payload))
         finally:
             os.close(payload)
+        check_privileges(offer.snapshot)  # this process may have given away what the master has
         compiled = compile_offer(offer, self._contexts, self._orders)
         self._contexts.hold(generation, compiled.holds)
         del offer
