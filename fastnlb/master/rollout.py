@@ -21,10 +21,10 @@ from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommi
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.listen import CannotListen, try_options
-from fastnlb.master.preserving import check_privileges
 from fastnlb.master.process import State, Worker
 from fastnlb.master.sockets import SocketPlan, SocketTable, plan_sockets
 from fastnlb.model import Cells, Front, Offer, Snapshot, SocketKey
+from fastnlb.preserving import check_privileges
 
 SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 from fastnlb.channel import decode_offer, read_payload
-from fastnlb.master.preserving import check_privileges
+from fastnlb.preserving import check_privileges
 from fastnlb.worker.compile import Compiled, compile_offer
 from fastnlb.worker.contexts import Contexts
 from fastnlb.worker.orders import Orders

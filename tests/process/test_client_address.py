@@ -31,6 +31,8 @@ from support.procs import Program, free_port, wait_for
 from support.rig import Backend, echo
 from support.site import HEAD, Site, serves
 
+from fastnlb.privileges import CAPABILITIES
+
 PORT, SERVER_PORT = 80, 8080
 Machines = tuple[Namespace, Namespace, Namespace]
 HOMEWARD = (
@@ -121,7 +123,7 @@ def test_the_server_sees_the_clients_address_and_port(
         own, seen = visit(client, front)
         assert seen == own
         assert seen.startswith(f"{home} ")
-    assert {capabilities(pid) for pid in site.workers} == {capabilities(site.running.pid)}
+    assert {capabilities(pid) for pid in site.workers} == {f"{1 << CAPABILITIES['NET_RAW']:016x}"}
 
 
 @needs_namespaces
@@ -195,7 +197,7 @@ def write_local(site: Site, port: int, preserve: bool, address: tuple[str, int])
     )
 
 
-REFUSAL = "server group g: preserve_client_ip needs CAP_NET_ADMIN or CAP_NET_RAW: start as root"
+REFUSAL = "server group g: preserve_client_ip needs CAP_NET_ADMIN or CAP_NET_RAW: start it anew as root"
 
 
 def test_the_start_is_refused_in_one_line(site: Site) -> None:
@@ -213,4 +215,16 @@ def test_a_reload_is_refused_and_the_old_state_serves(site: Site, echo: tuple[st
     write_local(site, port, True, echo)
     site.reload()
     site.wait_count("the change was refused, nothing has changed: server group g: preserve_client_ip needs", 1)
+    assert serves(port)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has it to give away")
+def test_workers_that_gave_the_privilege_away_refuse_what_needs_it(site: Site, echo: tuple[str, int]) -> None:
+    port = free_port()
+    write_local(site, port, False, echo)
+    site.start()
+    write_local(site, port, True, echo)
+    site.reload()
+    site.wait_count("the change was refused, nothing has changed: worker ", 1)
+    assert REFUSAL in site.running.output()
     assert serves(port)

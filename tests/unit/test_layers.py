@@ -16,11 +16,12 @@ MAY_IMPORT = {
     "hardening": set(),
     "signature": set(),
     "privileges": {"hardening"},
+    "preserving": {"model"},
     "tls": {"model", "signature"},
     "config": {"model", "tls", "privileges"},
-    "master": {"model", "channel", "hardening", "privileges"},
+    "master": {"model", "channel", "hardening", "privileges", "preserving"},
     "control": {"model", "signature", "board", "channel", "stats", "tls", "config", "hardening"},
-    "worker": {"model", "board", "channel", "stats", "tls", "master", "_core"},
+    "worker": {"model", "board", "channel", "stats", "tls", "preserving", "master", "_core"},
     "cli": {"model", "board", "config", "tls", "stats", "master", "control", "worker", "hardening", "privileges"},
 }
 FOREIGN_KEEPERS = {

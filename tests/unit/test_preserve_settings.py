@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fastnlb import preserving
 from fastnlb.config.errors import ConfigError
 from fastnlb.config.load import load
 from fastnlb.config.plan import plan
-from fastnlb.master import preserving
-from fastnlb.master.preserving import NotAllowed, check_privileges
 from fastnlb.model import TCP, Listener, Server, ServerGroup, Snapshot
+from fastnlb.preserving import NotAllowed, check_privileges
 
 KEEPING = ServerGroup("web", (Server("10.0.0.1", 80),), preserve_client_ip=True)
 LISTENER = Listener("l", TCP, "127.0.0.1", 80, "web")
