@@ -22,6 +22,7 @@ import mmap
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
 CACHE_LINE = 64
 SERVER_CELLS = 65_536
@@ -92,6 +93,11 @@ class Board:
     def set_health(self, cell: int, health: Health, reason: Reason = Reason.NONE) -> None:
         """Seen by every worker at its next choice of a server."""
         _HEALTH.pack_into(self._map, self._server(cell), health, reason)
+
+    def restore_health(self, cell: int, health: int, reason: int) -> None:
+        """What another board had; nothing where this one has no word for it."""
+        with suppress(ValueError):
+            self.set_health(cell, Health(health), Reason(reason))
 
     def failures(self, cell: int) -> int:
         """Attempts of workers to connect that failed since the last one that did not."""

@@ -36,6 +36,17 @@ The same between the master and the control process, which decides what is to be
     control reloaded                       the reload is over, whatever came of it
     control notice    level, message       as above
 
+The same between a master and the successor it has exec'ed (hot restart; master/upgrade.py and master/inherit.py):
+
+    old     heritage  heritage             what there is to know, and the descriptors that it names, same order
+    old     rows      rows                 listening sockets: [listener, port, row] of each, same order
+    old     handed                         that was all
+    new     ready     state                every worker of it accepts; `state` has what it serves: how many `workers`,
+                                           and the address, first and last port of each of its `listeners` by name
+    new     failed    message              it ends, and has not taken anything
+    old     released                       nothing of the old one accepts any more, and its pid file is free
+    old     abort                          nobody wants a successor any more: exit
+
 `drain`, `stop` and end of file (the other process is gone) may come in any state.  `rollback` may name a
 generation that was refused, or never fully sent.  Which child may say what is for the receiver to judge.
 
@@ -73,6 +84,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "message": str,
     "what": str,
     "state": dict,
+    "heritage": dict,
+    "rows": list,
 }
 _FRAMES: dict[str, tuple[set[str], int]] = {
     "sockets": ({"generation", "ports"}, MAX_FDS),
@@ -95,6 +108,13 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "propose": ({"serial"}, 1),
     "ask": ({"serial", "what"}, 0),
     "reloaded": (set(), 0),
+    "heritage": ({"heritage"}, MAX_FDS),
+    "rows": ({"rows"}, MAX_FDS),
+    "handed": (set(), 0),
+    "ready": ({"state"}, 0),
+    "failed": ({"message"}, 0),
+    "released": (set(), 0),
+    "abort": (set(), 0),
 }
 
 
@@ -295,8 +315,25 @@ def _fault(kind: Any, fields: dict[str, Any], fd_count: int) -> str | None:
         # To Python a bool is a number as well.
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool) != (_TYPES[name] is bool):
             return f"the field {name} is a {type(value).__name__}"
-    expected = sum(map(_length, fields["ports"].values())) if kind == "sockets" else max_fds
+    expected = _descriptors_named(kind, fields, max_fds)
     return None if fd_count == expected <= max_fds else f"comes with {fd_count} descriptors"
+
+
+def _descriptors_named(kind: str, fields: dict[str, Any], otherwise: int) -> int:
+    match kind:
+        case "sockets":
+            return sum(map(_length, fields["ports"].values()))
+        case "rows":
+            return len(fields["rows"]) if all(map(_is_row, fields["rows"])) else -1
+        case "heritage":
+            names = fields["heritage"].get("descriptors")
+            return len(names) if isinstance(names, list) else -1
+        case _:
+            return otherwise
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, list) and len(row) == 3 and [type(each) for each in row] == [str, int, int]
 
 
 def _length(ports: Any) -> int:

@@ -80,12 +80,13 @@ def may(capability: str) -> bool:
 
 
 def limit(keep: Iterable[str]) -> None:
-    """Gives away every capability but those of `keep` that it has; exec by root brings them back.
+    """Gives away every capability but those of `keep` that it has.
 
+    Exec brings all of them back to root, and to others what a service manager gave them (ambient ones of `keep`).
     Raises PrivilegeError.
     """
     try:
-        _set(keep)
+        _set(keep, inheritable=_status("CapInh"))
     except OSError as error:
         raise PrivilegeError(f"cannot give away capabilities: {error.strerror or error}") from error
 
@@ -107,12 +108,13 @@ def become(who: Identity | None, keep: Iterable[str] = ()) -> None:
         raise PrivilegeError(f"cannot give away privileges: {error.strerror or error}") from error
 
 
-def _set(keep: Iterable[str]) -> None:
-    """Permitted and effective capabilities: of `keep` what is permitted, inheritable none."""
+def _set(keep: Iterable[str], inheritable: int = 0) -> None:
+    """Permitted and effective capabilities: of `keep` what is permitted, and of that `inheritable` too."""
     wanted = sum(1 << CAPABILITIES[name] for name in keep) & _status("CapPrm")
     low, high = wanted & 0xFFFFFFFF, wanted >> 32
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
-    data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
+    inheritable &= wanted
+    data = (ctypes.c_uint32 * 6)(low, low, inheritable & 0xFFFFFFFF, high, high, inheritable >> 32)
     if ctypes.CDLL(None, use_errno=True).capset(header, data) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": ("fastnlb.cli.check", "Check a configuration file."),
     "status": ("fastnlb.cli.status", "Show a running daemon: workers, listeners, servers."),
     "reload": ("fastnlb.cli.lifecycle", "Have a running daemon read its configuration again."),
+    "upgrade": ("fastnlb.cli.lifecycle", "Start a running daemon anew, without losing a connection."),
     "stop": ("fastnlb.cli.lifecycle", "Drain a running daemon, and end it."),
     "security-policy": ("fastnlb.cli.policy", "Show the security policies."),
     "demo": ("fastnlb.cli.demo", "Serve a demo page over TLS, to try it out."),

@@ -13,6 +13,7 @@ import click
 
 from fastnlb.cli import log
 from fastnlb.cli.options import Endpoint, EndpointType, WorkersType
+from fastnlb.cli.origin import find_origin
 from fastnlb.cli.serve import serve
 from fastnlb.master.arbiter import EXIT_REFUSED
 from fastnlb.model import (
@@ -68,6 +69,7 @@ def quick(
     core_dumps: bool,
 ) -> None:
     """Serve one listener from the command line, in the foreground."""
+    origin = find_origin()
     wishes = {
         "--certificate": certificate,
         "--private-key": private_key,
@@ -89,7 +91,7 @@ def quick(
         alpn_policy,
         health_check=None if no_health_check else HealthCheck(),
     )
-    context.exit(serve(snapshot, Settings(workers=workers, core_dumps=core_dumps)))
+    context.exit(serve(snapshot, Settings(workers=workers, core_dumps=core_dumps), origin=origin))
 
 
 def quick_snapshot(

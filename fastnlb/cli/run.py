@@ -15,6 +15,7 @@ import click
 from fastnlb.cli import log
 from fastnlb.cli.daemon import detach
 from fastnlb.cli.options import WorkersType
+from fastnlb.cli.origin import Origin, find_origin
 from fastnlb.cli.serve import serve
 from fastnlb.config.errors import ConfigError, Problem
 from fastnlb.config.load import Loaded, Loader
@@ -30,8 +31,9 @@ from fastnlb.master.arbiter import EXIT_REFUSED
 @click.pass_context
 def run(context: click.Context, config: Path, workers: int | None, pid_file: Path | None, daemon: bool) -> None:
     """Run the daemon until it is told to stop."""
+    origin = find_origin()
     loader = Loader(config.absolute(), workers_override=workers)  # a daemon changes its directory
-    loaded = _load(context, loader, click.format_filename(config))
+    loaded = _load(context, loader, click.format_filename(config), origin)
     log.setup(loaded.settings.log_level, loaded.settings.log_format)
     begin = partial(
         serve,
@@ -39,8 +41,9 @@ def run(context: click.Context, config: Path, workers: int | None, pid_file: Pat
         loaded.settings,
         pid_file=None if pid_file is None else pid_file.absolute(),
         start=Start(loader, loaded),
+        origin=origin,
     )
-    context.exit(_detached(begin) if daemon else begin())
+    context.exit(_detached(begin) if daemon and origin.predecessor is None else begin())
 
 
 def _detached(begin: Callable[..., int]) -> int:
@@ -50,11 +53,12 @@ def _detached(begin: Callable[..., int]) -> int:
     return code
 
 
-def _load(context: click.Context, loader: Loader, file: str) -> Loaded:
+def _load(context: click.Context, loader: Loader, file: str, origin: Origin) -> Loaded:
     try:
         loaded = loader.load()
     except ConfigError as error:
         _print(error.problems, file)
+        origin.failed("; ".join(problem.render(file) for problem in error.problems if not problem.warning))
         context.exit(EXIT_REFUSED)
     _print(loaded.warnings, file)
     return loaded

@@ -14,18 +14,22 @@ from pathlib import Path
 import click
 
 from fastnlb.board import Board
+from fastnlb.cli.origin import NOBODY, Origin, elders_page
 from fastnlb.cli.rundir import PID_FILE, RunDir, RunDirError, claim
 from fastnlb.control.first_look import first_look
+from fastnlb.control.run import Shared
 from fastnlb.control.run import main as control_main
 from fastnlb.control.source import Start
 from fastnlb.hardening import protect_memory
 from fastnlb.master.admin_socket import AdminSocket
 from fastnlb.master.arbiter import EXIT_CANNOT_START, Arbiter
+from fastnlb.master.inherit import Predecessor
 from fastnlb.master.pidfile import PidFile
 from fastnlb.master.process import Seat, WorkerMain
+from fastnlb.master.upgrade import Estate
 from fastnlb.model import Settings, Snapshot
 from fastnlb.privileges import Identity, become, identity, may
-from fastnlb.stats.page import Page
+from fastnlb.stats.page import STRIDE, Page
 from fastnlb.worker.boot import make_fronts
 from fastnlb.worker.run import main as worker_main
 
@@ -43,24 +47,27 @@ def serve(
     on_ready: Callable[[], None] | None = None,
     in_child: Callable[[], None] | None = None,
     start: Start | None = None,
+    origin: Origin = NOBODY,
 ) -> int:
     """Runs the daemon to its end; its exit code.  `in_child` runs first in every child, `on_ready` here.
 
     `start` is the configuration file the Snapshot was read from; without one nothing can be reloaded.  `pid_file`
-    takes the place of the one in run_dir.  Host names are resolved before anything else, which takes a few seconds
-    when that fails.
+    takes the place of the one in run_dir.  `origin` is how this process came about.  Host names are resolved before
+    anything else, which takes a few seconds when that fails.
     """
     snapshot = first_look(snapshot)
+    elder = origin.predecessor
     try:
-        run_dir = _run_dir(settings)
+        run_dir = _run_dir(settings, elder)
     except RunDirError as error:
         click.echo(f"fastnlb: {error}", err=True)
+        origin.failed(str(error))
         return EXIT_CANNOT_START
     page = Page.create(rows=settings.workers)
     board = Board.create(settings.workers)
     fronts = make_fronts(snapshot)
     own_pid_file, admin = _held(run_dir, pid_file)
-
+    elder_page = elders_page(elder)
     who = _identity(settings)
 
     def child(main: WorkerMain, keep: tuple[str, ...]) -> WorkerMain:
@@ -83,16 +90,21 @@ def serve(
         fronts=len(fronts),
         board=board,
         control_main=child(
-            partial(control_main, board=board, page=page, start=start, admin=admin),
+            partial(control_main, shared=Shared(board, page, elder_page), start=start, admin=admin),
             CONTROL_KEEPS if who is None else (),
         ),
         admin=admin,
+        command=origin.command,
+        predecessor=elder,
+        bequest=Estate({"page": [page.rows, STRIDE]}, {"page": page.descriptor}),
     )
     try:
         return arbiter.run()
     finally:
         page.close()
         board.close()
+        if elder_page is not None:
+            elder_page.close()
         if run_dir is not None:
             run_dir.forget()
 
@@ -115,10 +127,11 @@ def _workers_keep(snapshot: Snapshot) -> tuple[str, ...]:
     return ("NET_RAW",) if may("NET_RAW") else ("NET_ADMIN",)
 
 
-def _run_dir(settings: Settings) -> RunDir | None:
+def _run_dir(settings: Settings, elder: Predecessor | None) -> RunDir | None:
     """One that the configuration names has to be had; without one of its own a daemon can serve all the same."""
+    theirs = None if elder is None else elder.facts.get("admin")
     try:
-        return claim(settings.run_dir, settings.admin_socket)
+        return claim(settings.run_dir, settings.admin_socket, None if theirs is None else Path(theirs).parent)
     except RunDirError as error:
         if settings.run_dir is not None:
             raise

@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from fastnlb.board import Board
@@ -47,7 +48,16 @@ class Listening(Protocol):
     def listening(self) -> socket.socket: ...
 
 
-def main(seat: Seat, *, board: Board, page: Page, start: Start | None = None, admin: Listening | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Memory of all processes of the daemon; `elder` has the counters of the one that this one took over from."""
+
+    board: Board
+    page: Page
+    elder: Page | None = None
+
+
+def main(seat: Seat, *, shared: Shared, start: Start | None = None, admin: Listening | None = None) -> int:
     """Serve the master until it says otherwise; returns the exit code.
 
     `start` is where the configuration came from, None when from no file; `admin` is where commands come from.
@@ -55,7 +65,7 @@ def main(seat: Seat, *, board: Board, page: Page, start: Start | None = None, ad
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         listener = None if admin is None else admin.listening
-        with contextlib.closing(Control(seat.channel, board, page, start, listener)) as control:
+        with contextlib.closing(Control(seat.channel, shared, start, listener)) as control:
             control.serve()
     except ChannelClosed:
         pass
@@ -65,19 +75,16 @@ def main(seat: Seat, *, board: Board, page: Page, start: Start | None = None, ad
 class Control:
     """Frames, sockets and time in; calls of the Origin, the Checks and the Admin out."""
 
-    def __init__(
-        self, channel: Channel, board: Board, page: Page, start: Start | None, listener: socket.socket | None
-    ) -> None:
+    def __init__(self, channel: Channel, shared: Shared, start: Start | None, listener: socket.socket | None) -> None:
         self._channel = channel
-        self._board = board
-        self._page = page
+        self._shared = shared
         self._offer = Offer(Snapshot())
         self._state: dict[str, Any] = {}
         self._selector = selectors.DefaultSelector()
         self._lookups = Lookups(self._selector)
         self._admin = Admin(channel, self._status)
         self._origin = origin(start, channel, Proposals(channel, Names(self._lookups)), self._admin.on_reloaded)
-        self._checks = Checks(board, self._selector)
+        self._checks = Checks(shared.board, self._selector)
         self._http = None if listener is None else HttpServer(listener, self._selector, self._admin.handle)
         self._stopping = False
         self._handlers: dict[str, Callable[[Frame], None]] = {
@@ -144,7 +151,7 @@ class Control:
         self._state = frame.fields["state"]
 
     def _status(self) -> dict[str, Any]:
-        return status(self._state, self._offer, self._page, self._board)
+        return status(self._state, self._offer, self._shared.page, self._shared.board, self._shared.elder)
 
     def _on_stop(self, _frame: Frame) -> None:
         self._stopping = True

@@ -28,9 +28,13 @@ class Page(Protocol):
 
     def row(self, row: int) -> dict[str, int]: ...
 
+    def total(self) -> dict[str, int]: ...
 
-def status(state: dict[str, Any], offer: Offer, page: Page, board: Board) -> dict[str, Any]:
-    """JSON data; ages in seconds."""
+
+def status(
+    state: dict[str, Any], offer: Offer, page: Page, board: Board, elder: Page | None = None
+) -> dict[str, Any]:
+    """JSON data; ages in seconds.  `elder` is the counter page of the process that still drains."""
     now = time.monotonic()
     return {
         "version": __version__,
@@ -39,7 +43,7 @@ def status(state: dict[str, Any], offer: Offer, page: Page, board: Board) -> dic
         "shutdown_timeout": state.get("shutdown_timeout"),
         "generation": state.get("generation"),
         "workers": [_worker(worker, page, now) for worker in state.get("workers", [])],
-        "draining": [_age_for_since(each, now) for each in state.get("draining", [])],
+        "draining": [_draining(each, elder, now) for each in state.get("draining", [])],
         "listeners": [_listener(listener, offer, board) for listener in offer.snapshot.listeners],
         "server_groups": [_group(group, offer, board) for group in offer.snapshot.server_groups],
     }
@@ -47,6 +51,11 @@ def status(state: dict[str, Any], offer: Offer, page: Page, board: Board) -> dic
 
 def _worker(worker: dict[str, Any], page: Page, now: float) -> dict[str, Any]:
     return {**_age_for_since(worker, now), "connections": page.row(worker["row"])["connections"]}
+
+
+def _draining(process: dict[str, Any], elder: Page | None, now: float) -> dict[str, Any]:
+    connections = None if elder is None else elder.total()["connections"]
+    return {**_age_for_since(process, now), "connections": connections}
 
 
 def _age_for_since(thing: dict[str, Any], now: float) -> dict[str, Any]:

@@ -52,13 +52,20 @@ class AdminSocket:
             raise AdminSocketError(f"cannot make the admin socket {self.path}: {error.strerror or error}") from error
 
     def take_over(self, descriptor: int) -> None:
-        """It is open already, and was handed to us."""
+        """It is open already, and was handed to us; `confirm` makes it ours to remove."""
         self._socket = socket.socket(fileno=descriptor)
+
+    def confirm(self, predecessor: int) -> None:
+        """The predecessor has let go of it.  Raises PidFileError."""
         self._owner = os.getpid()
+        if self._guard is not None and not self._guard.held:
+            self._guard.acquire(predecessor)
 
     def hand_over(self) -> None:
         """Somebody else has it now, and will remove it: `close` only lets go."""
         self._owner = 0
+        if self._guard is not None:
+            self._guard.hand_over()
 
     def close(self) -> None:
         """Removes the socket, if it is still ours.  Idempotent."""

@@ -7,6 +7,7 @@ those that should be.  Nothing is terminated, parsed or decided for a connection
     TERM    drain: workers finish within shutdown_timeout, what remains 2 s later is killed
     INT     workers stop at once, what remains 1 s later is killed
     HUP     the control process reads the configuration again and proposes a change; see steward.py
+    USR2    the program is started anew with the same sockets, and this process gives way; see succession.py
     a death its seat gets an heir with the same sockets; see respawn.py
 
 Exit codes: 0 ended as asked, 1 the workers refused the start, 3 cannot start.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import logging
 import os
 import selectors
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -31,6 +33,8 @@ from fastnlb.master.admin_socket import AdminSocket, AdminSocketError
 from fastnlb.master.cells import NO_BOARD, Board, CellBook
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
+from fastnlb.master.holdings import Holdings
+from fastnlb.master.inherit import Predecessor
 from fastnlb.master.limits import open_files_needed, raise_open_files
 from fastnlb.master.listen import CannotListen
 from fastnlb.master.pidfile import PidFile, PidFileError
@@ -47,6 +51,8 @@ from fastnlb.master.rollout import Rollout
 from fastnlb.master.signals import SignalQueue
 from fastnlb.master.sockets import SocketTable
 from fastnlb.master.steward import LEVELS, Answer, Steward
+from fastnlb.master.succession import Succession
+from fastnlb.master.upgrade import Command, Estate
 from fastnlb.model import Settings, Snapshot
 from fastnlb.privileges import PrivilegeError
 
@@ -67,6 +73,7 @@ class Arbiter:
     `board` is what its cells are given out of; `fronts` is the size of the pool of session ticket keys that
     `worker_main` has with it.
     `control_main` is what the control process runs; None for a daemon without one.  `admin` is opened with the start.
+    `command` starts a successor, which is handed the `bequest` too; `predecessor` is whose successor this one is.
     """
 
     def __init__(
@@ -81,12 +88,14 @@ class Arbiter:
         board: Board = NO_BOARD,
         control_main: WorkerMain | None = None,
         admin: AdminSocket | None = None,
+        command: Command | None = None,
+        predecessor: Predecessor | None = None,
+        bequest: Estate | None = None,
     ) -> None:
         self._settings = settings
         self._first_snapshot = snapshot
-        self._pid_file = None if pid_file is None else PidFile(pid_file)
+        self._holdings = Holdings(None if pid_file is None else PidFile(pid_file), admin, predecessor)
         self._on_ready = on_ready
-        self._admin = admin
         self._born = time.monotonic()
         self._watchdog = notify.Watchdog()
         self._ready = False
@@ -95,7 +104,11 @@ class Arbiter:
         self._last_words: dict[int, str] = {}
         self._signals = SignalQueue()
         self._selector = selectors.DefaultSelector()
-        self._table = SocketTable()
+        self._table = SocketTable(predecessor.rows if predecessor is not None else None)
+        self._predecessor = predecessor
+        self._bequest = bequest or Estate()
+        self._gave_way = False
+        self._reload_missed = False
         self._fleet = Fleet(
             role=WORKER,
             seats=settings.workers,
@@ -116,6 +129,18 @@ class Arbiter:
             on_failed=self._on_failed,
         )
         self._steward = Steward(control_main, self._selector, self._disinherit_control, self._rollout, self._on_ask)
+        self._succession = Succession(
+            command,
+            predecessor,
+            self._selector,
+            self._disinherit,
+            can_begin=lambda: self._ready and not self._rollout.changing,
+            estate=self._estate,
+            give_way=self._give_way,
+            on_failed=self._on_upgrade_failed,
+            on_alone=self._holdings.confirm,
+            on_abort=self.handle_int,
+        )
 
     def run(self) -> int:
         """Runs the daemon to its end; the exit code for the process."""
@@ -148,11 +173,10 @@ class Arbiter:
         self._signals.install()
         self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
         try:
-            if self._pid_file is not None:
-                self._pid_file.acquire()
-            if self._admin is not None:
-                self._admin.open()
+            self._holdings.take()
             self.apply(self._first_snapshot)
+            if self._predecessor is not None:
+                self._rollout.inherit_health(self._predecessor.facts.get("health", []))
             privileges.limit(privileges.MASTER)
         except (CannotListen, PidFileError, AdminSocketError, PrivilegeError, OSError) as error:
             self._fail(EXIT_CANNOT_START, str(error))
@@ -163,6 +187,7 @@ class Arbiter:
         while not self._ended():
             self._fleet.reconcile()
             self._steward.reconcile()
+            self._succession.reconcile()
             if self._ended():
                 return  # the last attempt to fork has failed: nobody is left to hear from
             for key, events in self._selector.select(self._timeout()):
@@ -175,25 +200,24 @@ class Arbiter:
 
     def _reap(self) -> None:
         for pid, status in dead_children():
-            if not self._fleet.bury(pid, status):
-                self._steward.bury(pid, status)
+            if not self._fleet.bury(pid, status) and not self._steward.bury(pid, status):
+                self._succession.bury(pid, status)
 
     def _ended(self) -> bool:
         return self._ending and not self._fleet.workers
 
     def _timeout(self) -> float | None:
-        times = [self._fleet.next_deadline(), self._steward.next_deadline(), self._watchdog.due]
+        parts = (self._fleet, self._steward, self._succession)
+        times = [*(part.next_deadline() for part in parts), self._watchdog.due]
         deadline = min((each for each in times if each is not None), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def _close(self) -> None:
         self._fleet.finish()
         self._steward.finish()
+        self._succession.close()
         # Before the signals: an impatient second Ctrl-C must not leave it behind.
-        if self._admin is not None:
-            self._admin.close()
-        if self._pid_file is not None:
-            self._pid_file.release()
+        self._holdings.close()
         self._rollout.close()
         self._table.close_all()
         self._selector.close()
@@ -201,20 +225,19 @@ class Arbiter:
 
     def _disinherit(self) -> None:
         """Runs in a forked child.  Closes, and never unregisters: the epoll set itself is shared with the master."""
-        if self._admin is not None:
-            self._admin.disinherit()
+        self._holdings.disinherit_admin()
         self._disinherit_control()
 
     def _disinherit_control(self) -> None:
         """The control process keeps the admin socket."""
+        self._succession.disinherit()
         self._fleet.disinherit()
         self._steward.disinherit()
         self._rollout.close()
         self._table.close_all()
         self._selector.close()
         self._signals.disinherit()
-        if self._pid_file is not None:
-            self._pid_file.disinherit()
+        self._holdings.disinherit()
 
     def _state(self) -> dict[str, Any]:
         """What `fastnlb status` is told of the processes."""
@@ -237,15 +260,20 @@ class Arbiter:
             "shutdown_timeout": self._settings.shutdown_timeout,
             "generation": generation,
             "workers": workers,
+            "draining": self._succession.draining(),
         }
 
     def _on_ask(self, what: str, answer: Answer) -> None:
         """What a command has asked for through the control process."""
         if self._ending:
             answer(False, "the daemon is ending")
+        elif what == "reload" and self._succession.running:
+            answer(False, "a hot restart is under way, which reads the configuration too")
         elif what == "reload":
             answer(True)
             self._steward.reload()
+        elif what == "upgrade":
+            self._succession.ask(answer)
         elif what == "stop":
             answer(True, f"draining, for at most {self._settings.shutdown_timeout} s")
             self.handle_term()
@@ -256,6 +284,9 @@ class Arbiter:
 
     def _say_ready(self) -> None:
         if self._ready or self._ending or not self._rollout.settled():
+            return
+        self._table.disown()
+        if not self._succession.announce(self._rollout.snapshot, self._settings.workers):
             return
         self._ready = True
         _say("ready")
@@ -280,6 +311,7 @@ class Arbiter:
         if self._ending:
             return
         _say(f"fastnlb: {message}")
+        self._succession.failed(message)
         self._exit_code = code
         self._end("stop", STOP_GRACE)
 
@@ -343,20 +375,22 @@ class Arbiter:
             return
         log.info("draining, for at most %d s", self._settings.shutdown_timeout)
         notify.stopping()
-        seconds = self._settings.shutdown_timeout
-        self._end("drain", seconds + DRAIN_GRACE, seconds=seconds)
+        self._drain()
 
     def handle_quit(self) -> None:
         self.handle_term()
 
     def handle_int(self) -> None:
         log.info("stopping at once")
-        notify.stopping()
+        if not self._gave_way:
+            notify.stopping()
         self._end("stop", STOP_GRACE)
 
     def handle_hup(self) -> None:
         if self._ending:
             log.info("signal HUP: nothing is reloaded at the end, ignored")
+        elif self._succession.running:
+            self._reload_missed = True  # the successor may have read the configuration before it was changed
         else:
             self._steward.reload()
 
@@ -364,7 +398,10 @@ class Arbiter:
         _not_yet("USR1 (reopen logs)")
 
     def handle_usr2(self) -> None:
-        _not_yet("USR2 (hot restart)")
+        if self._ending:
+            log.info("signal USR2: nothing is begun at the end, ignored")
+        else:
+            self._succession.ask(lambda _accepted, _message="": None)
 
     def handle_ttin(self) -> None:
         _not_yet("TTIN (one worker more)")
@@ -372,8 +409,40 @@ class Arbiter:
     def handle_ttou(self) -> None:
         _not_yet("TTOU (one worker fewer)")
 
+    # Hot restart
+
+    def _estate(self) -> Estate:
+        mine = {**self._holdings.facts(), "pid": os.getpid(), "health": self._rollout.health()}
+        return Estate(
+            {**self._bequest.facts, **mine},
+            {**self._bequest.descriptors, **self._holdings.descriptors()},
+            self._table.rows,
+        )
+
+    def _give_way(self, pid: int) -> None:
+        """The successor serves: this process lets go of what it has alone, and drains."""
+        self._holdings.hand_over()
+        self._gave_way = True
+        self._succession.release()
+        if self._reload_missed:
+            os.kill(pid, signal.SIGHUP)
+        log.info("hot restart: process %d serves; draining, for at most %d s", pid, self._settings.shutdown_timeout)
+        self._drain()
+
+    def _on_upgrade_failed(self) -> None:
+        if self._reload_missed and not self._ending:
+            self._reload_missed = False
+            self._steward.reload()
+
+    # The end
+
+    def _drain(self) -> None:
+        seconds = self._settings.shutdown_timeout
+        self._end("drain", seconds + DRAIN_GRACE, seconds=seconds)
+
     def _end(self, kind: str, within: float, **fields: float) -> None:
         self._ending = True
+        self._succession.abort()
         self._fleet.dismiss(kind, within, **fields)
         self._steward.dismiss(within)
         # Now, not at the end: the kernel keeps giving connections to a socket for as long as one copy is open.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from fastnlb.model import Cells, ServerKey, Snapshot
 
@@ -38,6 +38,10 @@ class Board(Protocol):
 
     def clear_listener(self, cell: int) -> None: ...
 
+    def health(self, cell: int) -> tuple[int, int]: ...
+
+    def restore_health(self, cell: int, health: int, reason: int) -> None: ...
+
 
 class NoBoard:
     """A board without cells."""
@@ -55,6 +59,12 @@ class NoBoard:
         raise IndexError(cell)
 
     def clear_listener(self, cell: int) -> None:
+        raise IndexError(cell)
+
+    def health(self, cell: int) -> tuple[int, int]:
+        raise IndexError(cell)
+
+    def restore_health(self, cell: int, health: int, reason: int) -> None:
         raise IndexError(cell)
 
 
@@ -97,6 +107,7 @@ class CellBook:
     """The cells of a daemon's board."""
 
     def __init__(self, board: Board, clock: Callable[[], float] = time.monotonic) -> None:
+        self._board = board
         self._clock = clock
         self._servers: Shelf[ServerKey] = Shelf(board.server_cells, board.server_connections, board.clear_server)
         self._listeners: Shelf[str] = Shelf(board.listener_cells, board.listener_connections, board.clear_listener)
@@ -116,6 +127,17 @@ class CellBook:
         lacking = sum(cell == NONE for cell in (*cells.servers.values(), *cells.listeners.values()))
         if lacking:
             log.warning("the shared board is full: %d servers and listeners go without health and counts", lacking)
+
+    def health(self, cells: Cells) -> list[list[Any]]:
+        """What is known of each server, for another board: group, address, port, health, reason."""
+        return [[*key, *map(int, self._board.health(cell))] for key, cell in cells.servers.items() if cell != NONE]
+
+    def inherit_health(self, cells: Cells, known: list[list[Any]]) -> None:
+        """What another board knew of servers that are in `cells` too."""
+        for group, address, port, health, reason in known:
+            cell = cells.servers.get((group, address, port), NONE)
+            if cell != NONE:
+                self._board.restore_health(cell, health, reason)
 
 
 def _server_keys(snapshot: Snapshot) -> Iterable[ServerKey]:

@@ -138,6 +138,18 @@ def is_at(sock: socket.socket, address: str) -> bool:
     return sock.family == _family(address) and _packed(sock.getsockname()[0]) == _packed(address)
 
 
+def listens_at(sock: socket.socket, address: str, port: int) -> bool:
+    """Whether a socket from somebody else is the listening one that it is said to be."""
+    try:
+        kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+        listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        return bool(
+            kind == socket.SOCK_STREAM and listening and is_at(sock, address) and sock.getsockname()[1] == port
+        )
+    except (OSError, ValueError):
+        return False
+
+
 def _packed(address: str) -> bytes:
     literal, _, _ = address.partition("%")
     return socket.inet_pton(_family(literal), literal)

@@ -32,9 +32,15 @@ class PidFile:
         self.path = Path(path).absolute()
         self._fd = -1
         self._owner = 0
+        self._predecessor = 0
 
-    def acquire(self) -> None:
-        """Writes our pid, in place of a stale one.  Raises PidFileError."""
+    @property
+    def held(self) -> bool:
+        return self._fd >= 0
+
+    def acquire(self, predecessor: int = 0) -> None:
+        """Writes our pid, in place of a stale one or that of our predecessor.  Raises PidFileError."""
+        self._predecessor = predecessor
         try:
             while self._fd < 0:
                 self._fd = self._try_acquire()
@@ -47,6 +53,10 @@ class PidFile:
         if self._fd >= 0 and self._owner == os.getpid() and _is_at(self._fd, self.path):
             with suppress(OSError):
                 self.path.unlink()
+        self.disinherit()
+
+    def hand_over(self) -> None:
+        """Lets go of the file as it stands: our successor writes its own in its place."""
         self.disinherit()
 
     def disinherit(self) -> None:
@@ -95,7 +105,7 @@ class PidFile:
         if not _looks_like_one(old):
             raise PidFileError(f"{self.path} is there and is no pid file: it is left alone, name another")
         pid = _read_pid(old)
-        if pid and pid != os.getpid() and _older_than_file(pid, os.fstat(old).st_mtime):
+        if pid and pid not in (os.getpid(), self._predecessor) and _older_than_file(pid, os.fstat(old).st_mtime):
             raise PidFileError(self._taken(pid))
         draft.replace(self.path)
         return True

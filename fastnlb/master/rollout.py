@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from fastnlb.channel import encode_offer, payload_descriptor
 from fastnlb.master.cells import CellBook
@@ -120,6 +121,16 @@ class Rollout:
         for index in self._change.participants & self._fleet.workers.keys():
             self._offer_next(self._fleet.workers[index])
         self._perform(self._change.begin())
+
+    def health(self) -> list[list[Any]]:
+        """What is known of the servers that are served, for a successor."""
+        return [] if self._current is None else self._cells.health(self._current.cells)
+
+    def inherit_health(self, known: list[list[Any]]) -> None:
+        """What a predecessor knew, for the change that has just begun."""
+        offer = self._next or self._current
+        if offer is not None:
+            self._cells.inherit_health(offer.cells, known)
 
     def close(self) -> None:
         """Closes the sockets and payloads of this object: at the end, and in a forked child."""

@@ -9,6 +9,9 @@ there is a group for each port.  A range that changes keeps the groups on ports 
 
 `open_rows` stages, `adopt` makes it the truth (a commit), `Staged.close` drops it (a rollback), `close_retired`
 closes what the adopted state no longer has, once no worker uses it.  Opening is all or nothing.
+
+A successor of another master begins with the sockets of that one (`inherited`), and takes those that are just what it
+would open.
 """
 
 from __future__ import annotations
@@ -21,7 +24,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fastnlb.master.limits import open_files, open_files_needed
-from fastnlb.master.listen import CannotListen, is_at, listen, overlap, probe, refusal, set_mss, sole_opener
+from fastnlb.master.listen import (
+    CannotListen,
+    is_at,
+    listen,
+    listens_at,
+    overlap,
+    probe,
+    refusal,
+    set_mss,
+    sole_opener,
+)
 from fastnlb.master.steer import LACKING, Steering, suspects
 from fastnlb.model import Listener, Snapshot, SocketKey
 
@@ -82,14 +95,16 @@ class Staged:
 class SocketTable:
     """The master's copies of every listening socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, inherited: Rows | None = None) -> None:
         self._rows: Rows = {}
+        self._inherited = {} if inherited is None else inherited
         self._retired: list[socket.socket] = []
         self._steering: dict[str, Steering] = {}
 
     def open_rows(self, listeners: Iterable[Listener], count: int) -> Staged:
         """Listening sockets for `count` workers on each listener; the caller's until `adopt`.  Or CannotListen."""
-        opening = _Opening(self._rows, [*self._rows.values(), *self._retired], count)
+        held = [*self._rows.values(), *self._retired, *self._inherited.values()]
+        opening = _Opening(self._rows, held, count, self._inherited)
         try:
             for listener in listeners:
                 opening.open(listener)
@@ -97,6 +112,16 @@ class SocketTable:
             opening.staged.close()
             raise
         return opening.staged
+
+    @property
+    def rows(self) -> Rows:
+        """Every socket that is served; not to be changed."""
+        return self._rows
+
+    def disown(self) -> None:
+        """Closes what was inherited and has no use."""
+        while self._inherited:
+            self._inherited.popitem()[1].close()
 
     def row(self, index: int) -> dict[SocketKey, socket.socket]:
         """What worker `index` serves."""
@@ -143,6 +168,7 @@ class SocketTable:
         for name in list(self._steering):
             self._stop_steering(name)
         self.close_retired()
+        self.disown()
         for sock in self._rows.values():
             sock.close()
         self._rows.clear()
@@ -157,11 +183,12 @@ class SocketTable:
 
 
 class _Opening:
-    """One call of `open_rows`.  `rows` and `held` are what this process has already."""
+    """One call of `open_rows`.  `rows` and `held` are what this process has already, `inherited` what it may take."""
 
-    def __init__(self, rows: Rows, held: Iterable[socket.socket], count: int) -> None:
+    def __init__(self, rows: Rows, held: Iterable[socket.socket], count: int, inherited: Rows) -> None:
         self.staged = Staged()
         self._rows = rows
+        self._inherited = inherited
         self._count = count
         self._held: dict[int, list[socket.socket]] = defaultdict(list)
         for sock in held:
@@ -193,7 +220,7 @@ class _Opening:
 
     def _anchor(self, listener: Listener) -> int:
         """The port of a range that its sockets are bound to: the one of old, or the first that is not ours yet."""
-        kept = [port for port in listener.ports if self._keeps(listener, port)]
+        kept = [port for port in listener.ports if self._keeps(listener, port) or self._has_for(listener, port)]
         free = (port for port in listener.ports if not self._ours(listener, port))
         return kept[0] if kept else next(free, listener.port)
 
@@ -223,12 +250,29 @@ class _Opening:
         if self._keeps(listener, port):
             self.staged.rows.update((key, self._rows[key]) for key in keys)
             return
+        for key in keys:
+            self._inherit(listener, key)
+        if all(key in self.staged.rows for key in keys):
+            return
         with refusal(listener, port), sole_opener(port):
             if not self._ours(listener, port):
                 probe(listener, port)
             for key in keys:
                 if key not in self.staged.rows:
                     self._take(key, listen(listener, port))
+
+    def _inherit(self, listener: Listener, key: Key) -> None:
+        sock = self._inherited.get(key)
+        if sock is not None and listens_at(sock, listener.address, key[1]):
+            with refusal(listener, key[1]):
+                set_mss(sock, listener)
+            self.staged.rows[key] = self._inherited.pop(key)
+            self.staged.fresh.append(sock)
+
+    def _has_for(self, listener: Listener, port: int) -> bool:
+        """Whether a socket for this very port was inherited."""
+        sock = self._inherited.get((listener.name, port, 0))
+        return sock is not None and listens_at(sock, listener.address, port)
 
     def _take(self, key: Key, sock: socket.socket) -> None:
         self.staged.rows[key] = sock
