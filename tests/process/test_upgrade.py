@@ -1,0 +1,411 @@
+"""Hot restart: the program is started anew under its clients, who notice nothing; or nothing comes of it."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support import servers, stream
+from support.closed_loop import closed_loop
+from support.lineage import Lineage
+from support.procs import alive, children, descriptors, free_port, process_name, wait_for, wait_steady
+from support.site import certificate_in, certificate_of, connection, serves
+
+from fastnlb.master.succession import Succession
+from fastnlb.master.upgrade import Command, Estate
+
+
+@pytest.fixture
+def line(tmp_path: Path, echo: tuple[str, int]) -> Iterator[Lineage]:
+    made = Lineage(tmp_path, echo)
+    yield made
+    made.kill_all()
+    if made.program is not None:
+        assert "Traceback" not in made.program.output()
+
+
+def workers_of(master: int) -> list[int]:
+    return [pid for pid in children(master) if process_name(pid).startswith("fastnlb:w")]
+
+
+class Transfer(threading.Thread):
+    """A long exchange through one connection; `result` has the digests of both directions when it is over."""
+
+    SIZE = 64 << 20
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self._port = port
+        self.result: tuple[bytes, bytes] | None = None
+
+    def run(self) -> None:
+        with socket.create_connection(("127.0.0.1", self._port), timeout=60) as sock:
+            self.result = stream.exchange(sock, self.SIZE, self.SIZE)
+
+    def assert_whole(self) -> None:
+        self.join(100)
+        assert self.result == (stream.digest(self.SIZE),) * 2
+
+
+# Nothing is lost
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
+def test_ten_hot_restarts_lose_no_connection(line: Lineage, tls: bool) -> None:
+    plain, secured = free_port(), free_port()
+    line.write(plain, tls=secured, head=line.head)
+    line.start()
+    masters = {line.master}
+    with closed_loop(secured if tls else plain, tls, seconds=110) as load:
+        for _ in range(10):
+            load.wait_more(20)
+            masters.add(line.upgrade_alone())
+        load.wait_more(20)
+    assert load.failures == []
+    assert len(masters) == 11
+
+
+@pytest.mark.slow
+def test_a_transfer_goes_on_across_a_hot_restart_byte_for_byte(line: Lineage, tmp_path: Path) -> None:
+    port = free_port()
+    with servers.running("mirror", tmp_path) as mirror:
+        line.write(port, head=line.head, server=mirror)
+        line.start()
+        transfer = Transfer(port)
+        transfer.start()
+        old = line.master
+        wait_for(lambda: sum(each["connections"] for each in line.status()["workers"]) == 1, "the connection")
+        line.upgrade()
+        transfer.assert_whole()
+        wait_for(lambda: not alive(old), "the predecessor to end with its last connection")
+
+
+def test_a_connection_stays_with_the_old_process_and_new_ones_go_to_the_new(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    line.start()
+    old = line.master
+    with connection(port) as exchange:
+        new = line.upgrade()
+        assert exchange(b"still here") == b"still here"
+        with connection(port):
+            shown = line.status()
+            assert (shown["pid"], sum(each["connections"] for each in shown["workers"])) == (new, 1)
+            ((draining),) = shown["draining"]
+            assert (draining["pid"], draining["connections"]) == (old, 1)
+        second = line.tell("upgrade")
+        assert second.returncode == 1
+        assert f"process {old} of the last one still drains its connections" in second.stderr
+        assert exchange(b"and still") == b"and still"
+    wait_for(lambda: not alive(old), "the old process to end")
+    assert line.running.wait_exit() == 0
+    wait_for(lambda: line.status()["draining"] == [], "it to be forgotten")
+    line.upgrade()
+
+
+def test_the_old_process_ends_what_is_left_at_its_deadline(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head.replace("shutdown_timeout: 5", "shutdown_timeout: 1"))
+    line.start()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        line.upgrade()
+        assert sock.recv(1) == b""
+    assert line.running.wait_exit() == 0
+
+
+# Another configuration, another program
+
+
+def test_a_successor_serves_what_is_configured_now_and_with_as_many_workers(line: Lineage) -> None:
+    first, second, secured = free_port(), free_port(), free_port()
+    line.write(first, tls=secured, head=line.head)
+    line.start()
+    line.new_certificate("second.test")
+    line.write(first, second, tls=secured, head=line.head.replace("workers: 2", "workers: 3"))
+    with closed_loop(first) as load:
+        load.wait_more(20)
+        new = line.upgrade_alone()
+        load.wait_more(20)
+        assert serves(second)
+        assert certificate_of(secured) == certificate_in(line.folder)
+        assert len(workers_of(new)) == 3
+        line.write(first, head=line.head.replace("workers: 2", "workers: 3"))
+        line.upgrade_alone()
+        load.wait_more(20)
+    assert load.failures == []
+    assert not serves(second)
+
+
+def test_health_is_known_at_once(line: Lineage) -> None:
+    port, dead = free_port(), free_port()
+    line.write(port, head=line.head)
+    servers_ = f"[{{address: 127.0.0.1, port: {line.server[1]}}}, {{address: 127.0.0.1, port: {dead}}}]"
+    text = line.file.read_text()
+    begin, end = text.index("servers: ["), text.index("]}]") + 1
+    check = ", health_check: {interval: 1}"
+    line.file.write_text(text[:begin] + "servers: " + servers_ + check + text[end:])
+    line.start()
+    line.wait_count("is unhealthy: CONNECT_FAILED", 1)
+    line.upgrade_alone()
+    health = {each["port"]: each["health"] for each in line.status()["server_groups"][0]["servers"]}
+    assert health[dead] == "UNHEALTHY"
+    assert line.count("is unhealthy") == 1
+
+
+def test_what_is_handed_on_does_not_pile_up(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, tls=free_port(), head=line.head)
+    line.start()
+
+    def files() -> list[str]:
+        held = descriptors(line.master).values()
+        return sorted(what.partition(":")[0].partition(" ")[0] for what in held)
+
+    fresh = wait_steady(files, "the first master's files")
+    for _ in range(3):
+        line.upgrade_alone()
+    assert len(wait_steady(files, "the last one's files")) <= len(fresh) + 2  # the counters of its predecessor
+    assert len(line.processes()) == 4
+
+
+# Nothing comes of it
+
+
+@pytest.mark.parametrize("mistake", ["port: 0", "no yaml: ["])
+def test_a_bad_configuration_leaves_the_old_process_serving(line: Lineage, mistake: str) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    line.start()
+    old = line.master
+    line.file.write_text(line.file.read_text() + f"  - {{name: bad, protocol: TCP, {mistake}}}\n")
+    with closed_loop(port) as load:
+        load.wait_more(20)
+        failed = line.tell("upgrade")
+        load.wait_more(20)
+    assert load.failures == []
+    assert failed.returncode == 1
+    assert f"hot restart failed, process {old} goes on: " in failed.stderr
+    assert str(line.file) in failed.stderr
+    assert (line.master, line.status()["pid"]) == (old, old)
+
+
+def test_a_port_that_the_successor_cannot_have_leaves_the_old_process_serving(line: Lineage) -> None:
+    port, taken = free_port(), line.server[1]
+    line.write(port, head=line.head)
+    line.start()
+    line.write(port, taken, head=line.head)
+    failed = line.tell("upgrade")
+    assert failed.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{taken}: address already in use" in failed.stderr
+    assert serves(port)
+    line.write(port, head=line.head)
+    line.upgrade()
+
+
+def test_a_successor_that_dies_is_named_and_forgotten(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    line.start()
+    old = line.master
+    with line_begins(line) as asking:
+        os.kill(successor_of(line), signal.SIGKILL)
+        _, said = asking.communicate(timeout=30)
+    assert asking.returncode == 1
+    assert f"hot restart failed, process {old} goes on: SIGKILL" in said
+    assert serves(port)
+    line.write(port, head=line.head)
+    line.upgrade()
+
+
+def test_a_program_that_cannot_be_started_any_more_is_no_harm(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    line.start()
+    line.file.unlink()
+    failed = line.tell("upgrade")
+    assert failed.returncode == 1
+    assert "cannot read: No such file or directory" in failed.stderr
+    assert serves(port)
+
+
+# What else may happen meanwhile
+
+
+@contextmanager
+def line_begins(line: Lineage) -> Iterator[subprocess.Popen[str]]:
+    """A hot restart whose successor waits for its configuration, for the length of the block."""
+    line.file.unlink()
+    os.mkfifo(line.file)
+    with line.begin("upgrade") as asking:
+        try:
+            successor_of(line)
+            yield asking
+        finally:
+            asking.kill()
+            line.file.unlink(missing_ok=True)
+
+
+def successor_of(line: Lineage) -> int:
+    """The process that is on its way: a child of the master that is none of its own making."""
+
+    def look() -> int | None:
+        names = {pid: process_name(pid) for pid in children(line.master)}
+        return next((pid for pid, name in names.items() if not name.startswith("fastnlb:")), None)
+
+    return wait_for(look, "a successor")
+
+
+def feed(line: Lineage, text: str) -> None:
+    """What waits for its configuration gets this one, and finds it in its place ever after."""
+    with line.file.open("w") as pipe:
+        line.file.unlink()
+        line.file.write_text(text)
+        pipe.write(text)
+
+
+def test_a_reload_asked_for_meanwhile_is_done_by_the_successor(line: Lineage) -> None:
+    first, second = free_port(), free_port()
+    line.write(first, head=line.head)
+    text = line.file.read_text()
+    line.start()
+    with line_begins(line) as asking, closed_loop(first) as load:
+        line.running.signal(signal.SIGHUP)
+        line.running.signal(signal.SIGHUP)
+        refused = line.tell("reload")
+        assert "a hot restart is under way" in refused.stderr
+        feed(line, text)
+        line.write(first, second, head=line.head)
+        assert asking.wait(30) == 0
+        wait_for(lambda: serves(second), "the reload")
+        load.wait_more(20)
+    assert load.failures == []
+
+
+def test_a_reload_asked_for_meanwhile_is_done_by_the_old_process_when_nothing_comes_of_it(line: Lineage) -> None:
+    first, second = free_port(), free_port()
+    line.write(first, head=line.head)
+    line.start()
+    old = line.master
+    with line_begins(line):
+        line.running.signal(signal.SIGHUP)
+        pid = successor_of(line)
+        line.file.unlink()
+        line.write(first, second, head=line.head)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: serves(second), "the reload")
+    assert line.master == old
+
+
+def test_the_end_of_the_old_process_is_the_end_of_the_attempt(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    line.start()
+    with line_begins(line):
+        pid = successor_of(line)
+        line.running.signal(signal.SIGTERM)
+        assert line.running.wait_exit() == 0
+        wait_for(lambda: not alive(pid), "the successor to end")
+    assert not serves(port)
+
+
+def test_the_death_of_the_old_process_makes_its_successor_master(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    text = line.file.read_text()
+    line.start()
+    with line_begins(line):
+        pid = successor_of(line)
+        line.running.signal(signal.SIGKILL)
+        line.running.wait_exit()
+        feed(line, text)
+        wait_for(lambda: line.master == pid, "the pid file to name it")
+        wait_for(lambda: serves(port), "the port")
+    assert line.status()["pid"] == pid
+
+
+def test_the_death_of_the_old_process_while_it_drains_is_no_harm(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    line.start()
+    old = line.master
+    with connection(port), closed_loop(port) as load:
+        new = line.upgrade()
+        os.kill(old, signal.SIGKILL)
+        load.wait_more(50)
+        wait_for(lambda: line.status()["draining"] == [], "it to be forgotten")
+    assert load.failures == []
+    assert line.status()["pid"] == new
+
+
+# Signals, systemd, daemons
+
+
+def test_usr2_does_the_same(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    line.start()
+    old = line.master
+    line.running.signal(signal.SIGUSR2)
+    wait_for(lambda: line.master != old, "a successor")
+    assert serves(port)
+    assert line.running.wait_exit() == 0
+
+
+def test_the_service_manager_learns_who_is_the_main_process(line: Lineage, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        line.write(free_port(), head=line.head)
+        line.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert manager.recv(1000).decode().splitlines() == ["READY=1", f"MAINPID={line.master}"]
+        new = line.upgrade_alone()
+        assert manager.recv(1000).decode().splitlines() == ["READY=1", f"MAINPID={new}"]
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(1000)  # and nothing of an end
+
+
+def test_a_daemon_in_the_background_is_followed_too_by_its_relative_paths(line: Lineage) -> None:
+    port = free_port()
+    line.write(port, head=line.head)
+    words = [sys.executable, "-m", "fastnlb", "run", "--daemon", "-c", line.file.name]
+    subprocess.run(words, cwd=line.folder, check=True, timeout=30, stderr=subprocess.DEVNULL)
+    first = line.master
+    try:
+        second = line.upgrade_alone()
+        assert serves(port)
+        assert first != second
+    finally:
+        assert line.tell("stop").returncode == 0
+
+
+def test_process_1_does_not_end_its_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    said: list[tuple[bool, str]] = []
+    with selectors.DefaultSelector() as selector:
+        succession = Succession(
+            Command.of_this_process(),
+            None,
+            selector,
+            lambda: None,
+            can_begin=lambda: True,
+            estate=Estate,
+            give_way=lambda _pid: None,
+            on_failed=lambda: None,
+            on_alone=lambda: None,
+            on_abort=lambda: None,
+        )
+        succession.ask(lambda *answer: said.append(answer))
+    assert said == [(False, "this is process 1, whose end would be the end of its container")]
