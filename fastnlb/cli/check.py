@@ -3,6 +3,8 @@
 Exit status 0 when the file could be run (warnings or not), 1 when it was refused or cannot be read.  Problems go to
 standard output, one line each, because they are what was asked for.  A note tells of something that is as it should
 be and yet may surprise.
+
+With `--diff` the running daemon is asked what the file would change in it; 4 when none answers.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 import click
 
+from fastnlb.cli.admin_client import EXIT_REFUSED, OK, ask, which_daemon
 from fastnlb.config.errors import ConfigError, Problem, count
 from fastnlb.config.load import load
 from fastnlb.model import Snapshot
@@ -25,13 +29,13 @@ from fastnlb.tls.available import missing_ciphers
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to answer."
 )
-@click.option("--diff", is_flag=True, help="Not available in this version.")
+@click.option("--diff", is_flag=True, help="Show what it would change in the running daemon, too.")
+@which_daemon
 @click.pass_context
-def check(context: click.Context, config: Path, form: str, diff: bool) -> None:
+def check(
+    context: click.Context, *, config: Path, form: str, diff: bool, pid_file: Path | None, admin: Path | None
+) -> None:
     """Check a configuration file and report every problem in it."""
-    if diff:
-        click.echo("fastnlb: check --diff is not available in this version of fastnlb (0.1)", err=True)
-        context.exit(1)
     problems: Sequence[Problem]
     snapshot = None
     try:
@@ -41,9 +45,25 @@ def check(context: click.Context, config: Path, form: str, diff: bool) -> None:
         problems = refused.problems
     file = click.format_filename(config)
     notes = [] if snapshot is None else _notes(snapshot)
-    answer = _as_json(file, problems, notes) if form == "json" else _as_text(file, problems, notes, snapshot)
+    changes = _changes(config, pid_file, admin) if diff and snapshot is not None else None
+    if form == "json":
+        answer = _as_json(file, problems, notes, changes)
+    else:
+        answer = "\n".join([_as_text(file, problems, notes, snapshot), *(changes or [])])
     click.echo(_encodable(answer))
     context.exit(0 if snapshot is not None else 1)
+
+
+def _changes(config: Path, pid_file: Path | None, admin: Path | None) -> list[str]:
+    """What the daemon would do with the file, a line for each thing.  Exits when it does not answer, or refuses."""
+    path = f"/api/v1/plan?{urlencode({'config': config.absolute()})}"
+    status, answer = ask("GET", path, pid_file, admin)
+    lines = [str(line) for line in answer.get("lines", [answer.get("error", "")])]
+    if status != OK:
+        for line in [*lines, "the daemon would refuse it"]:
+            click.echo(line, err=True)
+        click.get_current_context().exit(EXIT_REFUSED)
+    return lines or ["nothing would change"]
 
 
 def _encodable(text: str) -> str:
@@ -88,8 +108,10 @@ def _summary(problems: Sequence[Problem], snapshot: Snapshot | None) -> str:
     return ", ".join([f"ok ({', '.join(parts)})", *found])
 
 
-def _as_json(file: str, problems: Sequence[Problem], notes: Sequence[str]) -> str:
-    answer = {
+def _as_json(
+    file: str, problems: Sequence[Problem], notes: Sequence[str], changes: Sequence[str] | None = None
+) -> str:
+    answer: dict[str, object] = {
         "file": file,
         "ok": all(problem.warning for problem in problems),
         "problems": [
@@ -105,4 +127,6 @@ def _as_json(file: str, problems: Sequence[Problem], notes: Sequence[str]) -> st
         ],
         "notes": list(notes),
     }
+    if changes is not None:
+        answer["changes"] = list(changes)
     return json.dumps(answer, indent=2)

@@ -1,6 +1,7 @@
 """What the admin socket answers: the state of the daemon, and what it is asked to do.
 
     GET  /api/v1/status    the daemon, its workers, listeners and servers, as they are now
+    GET  /api/v1/plan      what a reload of the file `config` (a query parameter) would change
     POST /api/v1/reload    reads the configuration again; answers when it serves, or with why it does not
     POST /api/v1/upgrade   hot restart; answers when the successor serves, or with why it does not
     POST /api/v1/stop      drains and ends; answers at once
@@ -31,9 +32,12 @@ class Outlet(Protocol):
 class Admin:
     """Requests in, questions to the master out; whoever has asked waits in here for the answer."""
 
-    def __init__(self, outlet: Outlet, status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, outlet: Outlet, status: Callable[[], dict[str, Any]], plan: Callable[[str], tuple[bool, list[str]]]
+    ) -> None:
         self._outlet = outlet
         self._status = status
+        self._plan = plan
         self._serials = count(1)
         self._asked: dict[int, Reply] = {}
         self._reload_waiting: list[Reply] = []
@@ -42,13 +46,15 @@ class Admin:
     def handle(self, request: Request, reply: Reply) -> None:
         """One request of a client."""
         route = request.path.removeprefix("/api/v1/")
-        wanted = {"status": "GET", "reload": "POST", "upgrade": "POST", "stop": "POST"}.get(route)
+        wanted = {"status": "GET", "plan": "GET", "reload": "POST", "upgrade": "POST", "stop": "POST"}.get(route)
         if wanted is None or route == request.path:
             reply(NOT_FOUND, {"error": f"there is no {request.path}"})
         elif request.method != wanted:
             reply(NOT_ALLOWED, {"error": f"{request.path} takes {wanted}, not {request.method}"})
         elif route == "status":
             reply(OK, self._status())
+        elif route == "plan":
+            _answer(reply, *self._plan(request.query.get("config", "")))
         else:
             self._ask(route, reply)
 

@@ -23,6 +23,7 @@ from fastnlb.control.admin import Admin
 from fastnlb.control.health import Checks
 from fastnlb.control.http import HttpServer
 from fastnlb.control.names import NEVER, Names
+from fastnlb.control.preview import preview
 from fastnlb.control.proposals import Proposals
 from fastnlb.control.resolver import Lookups
 from fastnlb.control.source import Start, origin
@@ -80,9 +81,10 @@ class Control:
         self._shared = shared
         self._offer = Offer(Snapshot())
         self._state: dict[str, Any] = {}
+        self._running_with = None if start is None else start.accepted.settings
         self._selector = selectors.DefaultSelector()
         self._lookups = Lookups(self._selector)
-        self._admin = Admin(channel, self._status)
+        self._admin = Admin(channel, self._status, self._preview)
         self._origin = origin(start, channel, Proposals(channel, Names(self._lookups)), self._admin.on_reloaded)
         self._checks = Checks(shared.board, self._selector)
         self._http = None if listener is None else HttpServer(listener, self._selector, self._admin.handle)
@@ -152,6 +154,9 @@ class Control:
 
     def _status(self) -> dict[str, Any]:
         return status(self._state, self._offer, self._shared.page, self._shared.board, self._shared.elder)
+
+    def _preview(self, path: str) -> tuple[bool, list[str]]:
+        return preview(path, self._offer.snapshot, self._running_with)
 
     def _on_stop(self, _frame: Frame) -> None:
         self._stopping = True

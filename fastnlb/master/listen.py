@@ -20,6 +20,7 @@ BACKLOG = 4096
 KEEPALIVE_IDLE = 60
 """Seconds: a client that is gone without a word shows long before the longest idle timeout.  As in _core/dial.pyx."""
 KEEPALIVE_INTERVAL = 15
+START_PATIENCE = 0.5  # seconds that workers of a master which was killed may take to let go of a port
 LOCK_PATIENCE = 1.0  # seconds another fastnlb may take to open the same port
 
 _REASONS = {
@@ -77,15 +78,23 @@ def sole_opener(port: int) -> Iterator[None]:
         yield
 
 
-def probe(listener: Listener, port: int) -> None:
-    """Raises OSError when another program listens on the address.
+def probe(listener: Listener, port: int, patience: float = 0.0) -> None:
+    """Raises OSError when another program listens on the address, and still does after `patience` seconds.
 
     With SO_REUSEPORT the bind would succeed beside another program of this user that has it set too, and the
     two would silently share the connections.  Without it, a listening socket in the way is an error.
     SO_REUSEADDR keeps connections that a predecessor left behind (TIME_WAIT, or still draining) out of it.
     """
-    with _socket(listener) as sock:
-        sock.bind((listener.address, port))
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with _socket(listener) as sock:
+                sock.bind((listener.address, port))
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def listen(listener: Listener, port: int) -> socket.socket:

@@ -20,11 +20,12 @@ import logging
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from fastnlb.master.limits import open_files, open_files_needed
 from fastnlb.master.listen import (
+    START_PATIENCE,
     CannotListen,
     is_at,
     listen,
@@ -185,10 +186,11 @@ class SocketTable:
 class _Opening:
     """One call of `open_rows`.  `rows` and `held` are what this process has already, `inherited` what it may take."""
 
-    def __init__(self, rows: Rows, held: Iterable[socket.socket], count: int, inherited: Rows) -> None:
+    def __init__(self, rows: Rows, held: Collection[socket.socket], count: int, inherited: Rows) -> None:
         self.staged = Staged()
         self._rows = rows
         self._inherited = inherited
+        self._patience = 0.0 if rows or held else START_PATIENCE
         self._count = count
         self._held: dict[int, list[socket.socket]] = defaultdict(list)
         for sock in held:
@@ -256,7 +258,7 @@ class _Opening:
             return
         with refusal(listener, port), sole_opener(port):
             if not self._ours(listener, port):
-                probe(listener, port)
+                probe(listener, port, self._patience)
             for key in keys:
                 if key not in self.staged.rows:
                     self._take(key, listen(listener, port))

@@ -33,6 +33,7 @@ from fastnlb.worker.compile import Compiled
 from fastnlb.worker.contexts import Contexts
 
 ORPHAN_DRAIN_SECONDS = 30.0
+ORPHAN_GRACE_SECONDS = 5.0
 NOTICE_INTERVAL_SECONDS = 60.0
 
 
@@ -105,6 +106,8 @@ class Worker:
     def _orphaned(self) -> None:
         if not self._master_gone:
             self._master_gone = True
+            # Nobody else would end a worker that hangs.
+            signal.alarm(int(ORPHAN_DRAIN_SECONDS + ORPHAN_GRACE_SECONDS))
             self._engine.unwatch(self._channel.fileno())
             self._engine.drain(ORPHAN_DRAIN_SECONDS)
 

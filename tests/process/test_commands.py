@@ -58,6 +58,30 @@ def test_a_reload_answers_with_what_has_changed_once_it_serves(site: Site) -> No
     assert command("reload").stdout == "nothing has changed\n"
 
 
+def test_a_diff_says_what_would_change_and_changes_nothing(site: Site) -> None:
+    first, second = free_port(), free_port()
+    site.write(first)
+    site.start()
+    assert command("check", "-c", str(site.file), "--diff").stdout.endswith("\nnothing would change\n")
+    site.write(first, second, head=HEAD.replace("workers: 2", "workers: 3") + "user: root\n")
+    shown = command("check", "-c", str(site.file), "--diff")
+    assert shown.returncode == 0, shown.stderr
+    assert f"\n+ listener l1 127.0.0.1:{second}\n" in shown.stdout
+    assert "\nuser: none -> root takes effect at the next start\n" in shown.stdout
+    as_json = json.loads(command("check", "-c", str(site.file), "--diff", "--format", "json").stdout)
+    assert f"+ listener l1 127.0.0.1:{second}" in as_json["changes"]
+    assert not serves(second)
+    site.file.write_text("version: 2\n")
+    assert command("check", "-c", str(site.file), "--diff").returncode == 1
+
+
+def test_a_diff_needs_a_daemon(site: Site) -> None:
+    site.write(free_port())
+    asked = command("check", "-c", str(site.file), "--diff")
+    assert asked.returncode == 4
+    assert "no daemon of this user is running" in asked.stderr
+
+
 def test_a_reload_that_is_refused_says_why_and_that_nothing_has_changed(site: Site) -> None:
     port = free_port()
     site.write(port)
@@ -139,8 +163,7 @@ def test_a_socket_that_a_killed_daemon_left_is_no_obstacle(site: Site, tmp_path:
     first.signal(signal.SIGKILL)
     first.wait_exit()
     assert (tmp_path / "run" / "admin.sock").exists()
-    wait_for(lambda: not serves(port), "its workers to let go of the port")
-    site.start()
+    site.start()  # at once, as a supervisor would
     assert json.loads(command("status", "--output", "json").stdout)["pid"] == site.running.pid
 
 

@@ -152,7 +152,7 @@ def _context() -> ssl.SSLContext:
 
 
 @contextmanager
-def closed_loop(  # noqa: PLR0913 - all of it has a default that serves
+def closed_loop(
     port: int,
     tls: bool = False,
     *,

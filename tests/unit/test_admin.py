@@ -15,7 +15,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.asked: list[tuple[int, str]] = []
-        self.admin = Admin(self, lambda: {"pid": 7})
+        self.admin = Admin(self, lambda: {"pid": 7}, lambda path: (path != "bad", [path]))
 
     def send(self, kind: str, **fields: Any) -> None:
         assert kind == "ask"
@@ -32,6 +32,17 @@ def test_the_state_is_answered_at_once() -> None:
     desk = Desk()
     assert desk.request("GET", "/api/v1/status") == [(200, {"pid": 7})]
     assert desk.asked == []
+
+
+def test_a_plan_is_of_the_file_that_is_named() -> None:
+    desk = Desk()
+    answers: list[tuple[int, Any]] = []
+    for path in ("/etc/x.yaml", "bad"):
+        desk.admin.handle(Request("GET", "/api/v1/plan", {"config": path}), lambda *answer: answers.append(answer))
+    assert answers == [
+        (200, {"accepted": True, "lines": ["/etc/x.yaml"]}),
+        (409, {"accepted": False, "lines": ["bad"]}),
+    ]
 
 
 @pytest.mark.parametrize("path", ["/", "/status", "/api/v1/", "/api/v1/nothing", "/api/v1/status/", ""])

@@ -179,9 +179,3 @@ def test_letters_that_the_terminal_lacks_are_escaped(folder: Path) -> None:
     assert answer.stderr == ""
     assert 'unknown key "b\\xfccher"' in answer.stdout
     assert answer.returncode == 1
-
-
-def test_what_this_version_cannot_do_is_refused_by_name(tmp_path):
-    answer = CliRunner().invoke(check, ["-c", str(tmp_path / "any.yaml"), "--diff"])
-    assert answer.exit_code == 1
-    assert "check --diff is not available in this version of fastnlb (0.1)" in answer.output
