@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from fastnlb.cli.admin_client import ask, which_daemon
+from fastnlb.model import place
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -50,19 +51,16 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
 def _listeners(answer: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for each in answer["listeners"]:
         state = "running" if each["enabled"] else "stopped"
-        place = _endpoint(each["address"], each["port"])
-        yield each["name"], each["protocol"], place, state, each["server_group"], each["connections"]
+        where = place(each["address"], each["port"]) + (f"-{each['last_port']}" if each["last_port"] else "")
+        yield each["name"], each["protocol"], where, state, each["server_group"], each["connections"]
 
 
 def _servers(answer: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for group in answer["server_groups"]:
         for each in group["servers"]:
-            place, health = _endpoint(each["address"], each["port"]), (each["health"] or "-").lower()
-            yield group["name"], place, each["weight"], health, each["reason"], each["connections"]
-
-
-def _endpoint(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            where = place(each["address"], each["port"]) + (f" ({each['host']})" if each["host"] else "")
+            health = (each["health"] or "-").lower()
+            yield group["name"], where, each["weight"], health, each["reason"], each["connections"]
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:

@@ -74,6 +74,7 @@ def _listener(listener: Listener, offer: Offer, board: Board) -> dict[str, Any]:
         "protocol": listener.protocol,
         "address": listener.address,
         "port": listener.port,
+        "last_port": listener.last_port or None,
         "enabled": listener.enabled,
         "server_group": listener.server_group,
         "connections": board.listener_connections(cell) if cell >= 0 else None,
@@ -89,7 +90,7 @@ def _group(group: ServerGroup, offer: Offer, board: Board) -> dict[str, Any]:
 
 def _server(group: ServerGroup, server: Server, offer: Offer, board: Board) -> dict[str, Any]:
     cell = offer.cells.servers.get((group.name, server.address, server.port), -1)
-    shown = {"address": server.address, "port": server.port, "weight": server.weight}
+    shown = {"address": server.address, "port": server.port, "host": server.host or None, "weight": server.weight}
     if cell < 0:
         return {**shown, "health": None, "reason": None, "connections": None}
     health, reason = board.health(cell)
