@@ -1,6 +1,6 @@
 """The server behind every proxy: as much HTTP as curl, wrk and openssl s_time need, as cheap as Python allows.
 
-GET /bytes/N sends N bytes (sendfile from memory), PUT reads and forgets, anything else gets a short answer.
+GET /bytes/N sends N bytes (sendfile from memory), PUT reads and forgets, ECHO sends the request back, anything else gets a short answer.
 Started with an address as `python origin.py 127.0.0.1 PORT`; runs until it is killed.
 """
 
@@ -34,6 +34,9 @@ def serve(sock: socket.socket, source: int, scratch: bytearray) -> None:
                 pending += data
             head, _, pending = pending.partition(b"\r\n\r\n")
             method, path, version = head.split(b"\r\n", 1)[0].split(b" ")
+            if method == b"ECHO":
+                sock.sendall(head + b"\r\n\r\n")
+                continue
             if method == b"PUT":
                 pending = discard(sock, head, pending, scratch)
                 answer(sock, 3)

@@ -4,20 +4,22 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
-from .conn cimport conn_advance, conn_end, conn_may_follow, conn_reap, conn_timeout
+from .conn cimport conn_advance, conn_end, conn_reap, conn_timeout
 from .counters cimport N_BYTES_SPLICED, N_NUMBERS
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
 from .half cimport half_adopt
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
+from .pending cimport pending_init
 from .pipes cimport (PIPES_LOOK_MS, PIPES_RETRY_MS, PIPES_SPARE, Pipe, Pipes, pipe_get, pipe_put, pipes_clear,
                      pipes_look)
 from .plain cimport plain_xport
 from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
-from .queue cimport queue_init, queue_pop, queue_push, queue_remove
+from .queue cimport queue_init, queue_pop, queue_pop_last, queue_push, queue_remove
 from .script cimport SCRIPT_LINES, Script, script_xport
 from .slab cimport slab_clear, slab_give, slab_take
 from .table cimport table_build, table_free
+from .transitions cimport may_follow
 from .wheel cimport Timer, Wheel, wheel_arm, wheel_cancel, wheel_fire, wheel_init, wheel_wait_ms
 
 import os
@@ -31,7 +33,7 @@ SPARE_PIPES, LOOK_MS, RETRY_MS = PIPES_SPARE, PIPES_LOOK_MS, PIPES_RETRY_MS
 
 def legal_transitions():
     """Every (from, to) pair of state numbers that the state machine accepts."""
-    return {(a, b) for a in range(<int> CONN_STATES) for b in range(<int> CONN_STATES) if conn_may_follow(a, b)}
+    return {(a, b) for a in range(<int> CONN_STATES) for b in range(<int> CONN_STATES) if may_follow(a, b)}
 
 
 cdef class WheelProbe:
@@ -203,6 +205,10 @@ cdef class QueueProbe:
         cdef Conn* c = queue_pop(&self.k.ready)
         return None if c == NULL else c.slot
 
+    def pop_last(self):
+        cdef Conn* c = queue_pop_last(&self.k.ready)
+        return None if c == NULL else c.slot
+
     @property
     def length(self):
         return self.k.ready.length
@@ -229,7 +235,7 @@ cdef class RelayProbe:
         self.scripts = <Script*> calloc(2, sizeof(Script))
         self.k.count = <uint64_t*> calloc(<int> N_NUMBERS, sizeof(uint64_t))
         queue_init(&self.k.ready)
-        queue_init(&self.k.handshakes)
+        pending_init(&self.k.pending, 1)
         wheel_init(&self.k.wheel, 0)
         group = (0, [("127.0.0.1", 1, 1, -1)], [0], -1, False)
         self.k.descriptor_limit = 1024

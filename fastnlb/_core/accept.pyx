@@ -3,11 +3,12 @@
 
 from libc.stdint cimport uint32_t
 
-from .conn cimport conn_open
+from .conn cimport conn_open, conn_reap
 from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES
 from .defs cimport NOTICE_DESCRIPTORS, NOTICE_RESUMED, Acceptor, Core
 from .half cimport descriptor_reset
 from .limit cimport limit_enter
+from .overload cimport overload_evict, overload_full
 from .pipes cimport pipes_clear
 from .poller cimport POLL_ACCEPTOR, poll_add_level, poll_key, poll_remove
 from .sys cimport (EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
@@ -42,8 +43,10 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
         if _room(k) == 0 and k.pipes.spare_count:
             # Pipes only save time.
             pipes_clear(&k.pipes)
-        if _room(k) == 0:
-            _pause(k)
+        if _room(k) == 0 or overload_full(k):
+            # Places that were made free count from the next turn on, and the socket is reported again until then.
+            if overload_evict(k, ACCEPTS_PER_TURN) == 0:
+                _pause(k)
             return
         fd = accept4(acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
@@ -70,7 +73,8 @@ cdef void _pause(Core* k) noexcept nogil:
         return
     k.paused = 1
     k.resume_ms = k.now_ms + PAUSE_MS
-    k.notice = NOTICE_DESCRIPTORS
+    if not overload_full(k):
+        k.notice = NOTICE_DESCRIPTORS
     k.count[<int> N_ACCEPT_PAUSES] += 1
     pipes_clear(&k.pipes)
     _stop_listening(k)
@@ -80,7 +84,7 @@ cdef void accept_resume(Core* k) noexcept nogil:
     """Go on accepting once a sixteenth of the limit is free, so that it does not stop again at once."""
     cdef uint32_t i
     pipes_clear(&k.pipes)
-    if k.now_ms < k.resume_ms or _room(k) < k.descriptor_limit // 32 + 1:
+    if k.now_ms < k.resume_ms or not _has_room_again(k):
         return
     for i in range(k.acceptor_count):
         if k.acceptors[i].fd >= 0 and not _listen(k, i):
@@ -90,6 +94,14 @@ cdef void accept_resume(Core* k) noexcept nogil:
             return
     k.paused = 0
     k.notice = NOTICE_RESUMED
+
+
+cdef bint _has_room_again(Core* k) noexcept nogil:
+    cdef uint32_t enough = k.descriptor_limit // 32 + 1
+    if _room(k) < enough or overload_full(k):
+        overload_evict(k, max(enough, <uint32_t> ACCEPTS_PER_TURN))
+        conn_reap(k)
+    return _room(k) >= enough and not overload_full(k)
 
 
 cdef bint _listen(Core* k, uint32_t acceptor) noexcept nogil:

@@ -11,8 +11,8 @@ from .counters cimport (N_ACCEPTED, N_BYTES_DOWN, N_BYTES_UP, N_CLIENT_CERTIFICA
                         N_PROXY_HEADERS, N_PROXY_MALFORMED)
 from .defs cimport (FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_DRAIN, FAULT_HANDSHAKE,
                     FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NONE, FAULT_NO_SERVER, FAULT_PROXY,
-                    FAULT_PROXY_TIMEOUT, FAULT_SHUTDOWN, FAULT_TLS, STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core,
-                    Server)
+                    FAULT_PROXY_TIMEOUT, FAULT_SHED, FAULT_SHUTDOWN, FAULT_TLS, STEP_EOF, STEP_FAULT, STEP_MOVED,
+                    Conn, Core, Server)
 from .limit cimport limit_leave
 
 cdef enum:                     # tls1.h, sslerr.h
@@ -57,6 +57,8 @@ cdef inline int _close_counter(int fault) noexcept nogil:
     elif fault == FAULT_TLS:
         return N_CLOSED_TLS
     elif fault == FAULT_HANDSHAKE or fault == FAULT_ABORTED or fault == FAULT_HANDSHAKE_TIMEOUT:
+        return N_CLOSED_HANDSHAKE
+    elif fault == FAULT_SHED:
         return N_CLOSED_HANDSHAKE
     elif fault == FAULT_CONNECT or fault == FAULT_CONNECT_TIMEOUT or fault == FAULT_NO_SERVER:
         return N_CLOSED_REFUSED

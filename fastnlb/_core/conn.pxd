@@ -1,4 +1,4 @@
-# The life of a connection: the only file that writes Conn.state, and the table of what may follow what.
+# The life of a connection: the only file that writes Conn.state.
 #
 # Events only set what a half may do (readable, writable, exhaust) and then call conn_advance, which does all that
 # can be done now.  Closing is in two steps: _finish closes descriptors and leaves the slot on the reap list;
@@ -16,4 +16,3 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil
 cdef void conn_end(Core* k, Conn* c, int fault) noexcept nogil
 cdef void conn_abort(Core* k, Conn* c, int fault) noexcept nogil
 cdef void conn_reap(Core* k) noexcept nogil
-cdef bint conn_may_follow(int state, int following) noexcept nogil

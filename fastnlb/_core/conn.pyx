@@ -7,17 +7,17 @@ from .account cimport (account_bytes, account_close, account_handshake, account_
                        account_proxy_in)
 from .counters cimport (N_ACCEPTED, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED, N_HANDSHAKES_TIMED_OUT,
                         N_PROXY_TIMED_OUT)
-from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_FREE, CONN_HANDSHAKE, CONN_PROXY_IN,
-                    CONN_RELAY, CONN_STATES, END_CLOSE, END_LINGER, FAULT_ABORTED, FAULT_CONNECT,
-                    FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE, FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY,
-                    FAULT_NO_SERVER, FAULT_NONE, FAULT_PROXY, FAULT_PROXY_TIMEOUT, FAULT_RESET, FAULT_TLS,
-                    FLOW_BROKEN, FLOW_DONE, QUEUE_HANDSHAKE, QUEUE_NONE, QUEUE_READY, STEP_EOF, STEP_FAULT,
-                    STEP_MOVED, Conn, Core, Flow, Half, Step)
+from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_HANDSHAKE, CONN_PROXY_IN, CONN_RELAY,
+                    END_CLOSE, END_LINGER, FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE,
+                    FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NO_SERVER, FAULT_NONE, FAULT_PROXY,
+                    FAULT_PROXY_TIMEOUT, FAULT_RESET, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_NONE, QUEUE_READY,
+                    STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core, Flow, Half, Step)
 from .dial cimport dial_failed, dial_next, dial_succeeded
 from .ending cimport conn_owes, half_lose, half_settle
 from .half cimport half_adopt, half_close, half_discard, half_reset
 from .hello cimport hello_enter, hello_leave
 from .limit cimport limit_leave
+from .pending cimport pending_await, pending_leave, pending_work
 from .plain cimport plain_xport
 from .pool cimport pool_get
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
@@ -29,6 +29,7 @@ from .relay cimport flow_drain, flow_drop, flow_holds, flow_pump
 from .slab cimport slab_give, slab_take
 from .sys cimport CORE_ASSERT, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, close
 from .tls cimport tls_free, tls_handshake, tls_open, tls_xport
+from .transitions cimport may_follow
 from .wheel cimport wheel_arm, wheel_cancel
 
 cdef enum:
@@ -40,32 +41,8 @@ cdef enum:
 
 # --- states ----------------------------------------------------------------------------------------------------
 
-cdef uint8_t _follows[CONN_STATES][CONN_STATES]
-_follows[<int> CONN_FREE][<int> CONN_ACCEPT] = 1
-_follows[<int> CONN_ACCEPT][<int> CONN_PROXY_IN] = 1
-_follows[<int> CONN_ACCEPT][<int> CONN_HANDSHAKE] = 1
-_follows[<int> CONN_ACCEPT][<int> CONN_CONNECT] = 1
-_follows[<int> CONN_ACCEPT][<int> CONN_CLOSED] = 1
-_follows[<int> CONN_PROXY_IN][<int> CONN_HANDSHAKE] = 1
-_follows[<int> CONN_PROXY_IN][<int> CONN_CONNECT] = 1
-_follows[<int> CONN_PROXY_IN][<int> CONN_CLOSED] = 1
-_follows[<int> CONN_HANDSHAKE][<int> CONN_CONNECT] = 1
-_follows[<int> CONN_HANDSHAKE][<int> CONN_DRAIN] = 1
-_follows[<int> CONN_HANDSHAKE][<int> CONN_CLOSED] = 1
-_follows[<int> CONN_CONNECT][<int> CONN_RELAY] = 1
-_follows[<int> CONN_CONNECT][<int> CONN_DRAIN] = 1
-_follows[<int> CONN_CONNECT][<int> CONN_CLOSED] = 1
-_follows[<int> CONN_RELAY][<int> CONN_DRAIN] = 1
-_follows[<int> CONN_RELAY][<int> CONN_CLOSED] = 1
-_follows[<int> CONN_DRAIN][<int> CONN_CLOSED] = 1
-
-
-cdef bint conn_may_follow(int state, int following) noexcept nogil:
-    return _follows[state][following]
-
-
 cdef void _set_state(Conn* c, int state) noexcept nogil:
-    CORE_ASSERT(_follows[c.state][state])
+    CORE_ASSERT(may_follow(c.state, state))
     c.state = <uint8_t> state
 
 
@@ -96,14 +73,22 @@ cdef void conn_event(Core* k, Conn* c, bint server_side, uint32_t events) noexce
     if events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
         half.exhaust = 1
     if c.state == CONN_HANDSHAKE:
-        # The first EPOLLOUT only says that the socket is new: no work, and no TLS object for a silent client.
-        if half.readable or half.unflushed:
-            queue_push(&k.handshakes, c, QUEUE_HANDSHAKE)
+        _handshake_event(k, c, events)
     elif c.state == CONN_CONNECT and not server_side:
         if events & (EPOLLERR | EPOLLHUP):
             conn_abort(k, c, FAULT_RESET)
     else:
         conn_advance(k, c)
+
+
+cdef void _handshake_event(Core* k, Conn* c, uint32_t events) noexcept nogil:
+    if c.client.ssl == NULL and events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+        # A client that sends nothing after its hello cannot complete a handshake: not worth a TLS object.
+        k.count[<int> N_HANDSHAKES_ABORTED] += 1
+        conn_abort(k, c, FAULT_ABORTED)
+    elif c.client.readable or c.client.unflushed:
+        # The first EPOLLOUT only says that the socket is new: no work, and no TLS object for a silent client.
+        pending_work(k, c)
 
 
 cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
@@ -153,6 +138,7 @@ cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
         conn_abort(k, c, FAULT_MEMORY)
     elif proxyread_trusts(k, c.listener, fd):
         _set_state(c, CONN_PROXY_IN)
+        pending_await(k, c)
         wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.handshake_ms)
     else:
         _begin(k, c)
@@ -170,15 +156,17 @@ cdef void _proxy_in(Core* k, Conn* c) noexcept nogil:
 cdef void _begin(Core* k, Conn* c) noexcept nogil:
     """The next byte is the client's own."""
     if c.listener.tls == NULL:
+        pending_leave(k, c)
         c.client.xport = plain_xport()
         _dial(k, c, FAULT_CONNECT)
         return
     c.client.xport = tls_xport()
     _set_state(c, CONN_HANDSHAKE)
     wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.handshake_ms)
+    pending_await(k, c)
     if c.client.readable:
         # What came behind a PROXY header raises no event of its own.
-        queue_push(&k.handshakes, c, QUEUE_HANDSHAKE)
+        pending_work(k, c)
 
 
 cdef void _handshake(Core* k, Conn* c) noexcept nogil:
@@ -194,6 +182,8 @@ cdef void _handshake(Core* k, Conn* c) noexcept nogil:
         _dial(k, c, FAULT_CONNECT)
     elif step == STEP_FAULT:
         _handshake_failed(k, c)
+    else:
+        pending_await(k, c)
 
 
 cdef void _handshake_failed(Core* k, Conn* c) noexcept nogil:
@@ -379,8 +369,7 @@ cdef void _finish(Core* k, Conn* c) noexcept nogil:
     wheel_cancel(&k.wheel, &c.timer)
     if c.queue == QUEUE_READY:
         queue_remove(&k.ready, c)
-    elif c.queue == QUEUE_HANDSHAKE:
-        queue_remove(&k.handshakes, c)
+    pending_leave(k, c)
     account_close(k, c)
     c.reap_next = k.reap
     k.reap = c

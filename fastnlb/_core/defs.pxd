@@ -48,6 +48,7 @@ cpdef enum Fault:          # why a half or a connection ended other than by two 
     FAULT_HANDSHAKE        # the handshake failed
     FAULT_ABORTED          # the client left during the handshake
     FAULT_HANDSHAKE_TIMEOUT
+    FAULT_SHED             # not through its handshake, and its place was needed for another client
     FAULT_CONNECT          # every server refused or could not be reached
     FAULT_CONNECT_TIMEOUT
     FAULT_NO_SERVER        # the server group has no server that may be used
@@ -66,6 +67,7 @@ cpdef enum Notice:
     NOTICE_NONE
     NOTICE_DESCRIPTORS     # accepting stopped: the descriptor limit is reached
     NOTICE_RESUMED         # accepting goes on
+    NOTICE_SHEDDING        # clients that are not through their handshake are ended to make room
 
 cdef enum FlowState:
     FLOW_OPEN              # source may still give bytes
@@ -272,7 +274,7 @@ cdef struct Conn:
     uint32_t drain_wait_ms
     Endpoint source        # the client, and where it meant to go, as an accepted PROXY header says; family 0 = as
     Endpoint target        # the socket says
-    uint64_t active_ms     # when a byte last moved
+    uint64_t active_ms     # when a byte last moved; while pending, since when it waits or is waited for
     uint64_t deadline_ms   # DRAIN: when to give up
     Table* table           # counted in table.refs
     Listener* listener     # borrowed from table
@@ -281,18 +283,29 @@ cdef struct Conn:
     Flow up
     Flow down
     Conn* queue_next
-    Conn** queue_link
+    Conn* queue_previous
     Conn* reap_next        # also the slab's free list
 
 cdef enum QueueName:
     QUEUE_NONE
     QUEUE_READY            # has work left over from a turn whose budget ran out
-    QUEUE_HANDSHAKE        # has handshake work; served after the relays, a budget's worth a turn
+    QUEUE_AWAITED          # pending, see pending.pxd: the client's turn
+    QUEUE_HELLO            # pending, our turn, nothing done yet
+    QUEUE_BEGUN            # pending, our turn
 
 cdef struct Queue:
     Conn* first
-    Conn** last
+    Conn* last
     uint32_t length
+
+cdef struct Pending:       # connections whose PROXY header or handshake is not complete
+    Queue awaited
+    Queue hellos
+    Queue begun
+    uint32_t most          # how many there may be
+    uint8_t begun_next
+    uint64_t served_ns     # when the last turn's handshake work ended, with some left over; 0 = none were
+    uint64_t tell_ms       # when the next NOTICE_SHEDDING may be given
 
 cdef struct Slab:
     Conn** chunks          # owned
@@ -316,7 +329,7 @@ cdef struct Core:          # all state of one event loop; one per Engine
     Wheel wheel
     TlsApi tls
     Queue ready
-    Queue handshakes
+    Pending pending
     Conn* reap             # closed in this turn
     Table* table           # current; owned
     Table* retired         # owned; freed when the last connection goes

@@ -15,6 +15,7 @@ from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
 from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
 from .drain cimport drain_follow
 from .loop cimport loop_abort_all, loop_drain, loop_run, loop_tell_time
+from .pending cimport pending_count, pending_init
 from .pipes cimport pipes_clear
 from .pool cimport pool_clear
 from .poller cimport POLL_WATCH, poll_add_level, poll_key, poll_remove
@@ -38,7 +39,8 @@ cdef class Engine:
     `tls` maps each name of tlsapi.pxd to the address of that C function (fastnlb.tls.binding.addresses), or is
     None for an engine that serves plain TCP only.  `counters` is the address of a row of the shared counter page,
     or 0 for a private row; `board` is (address, places, own place) of the shared board (fastnlb.board), or None for
-    a private one.  `descriptor_limit` is how many descriptors its connections may hold.
+    a private one.  `descriptor_limit` is how many descriptors its connections may hold,
+    `handshake_limit` how many of them may be before the end of their handshake or PROXY header.
     Raises KeyError for a missing name, OSError when epoll cannot be had.
     """
 
@@ -51,7 +53,8 @@ cdef class Engine:
     cdef dict acceptor_of          # socket key -> index into k.acceptors
     cdef bint has_tls
 
-    def __cinit__(self, tls, *, size_t counters=0, tuple board=None, uint32_t descriptor_limit=1024):
+    def __cinit__(self, tls, *, size_t counters=0, tuple board=None, uint32_t descriptor_limit=1024,
+                  uint32_t handshake_limit=16384):
         memset(&self.k, 0, sizeof(self.k))
         self.k.epfd = -1
         self.prepared_sockets = {}
@@ -63,7 +66,7 @@ cdef class Engine:
         self._take_board(board)
         self.k.descriptor_limit = descriptor_limit
         queue_init(&self.k.ready)
-        queue_init(&self.k.handshakes)
+        pending_init(&self.k.pending, handshake_limit)
         loop_tell_time(&self.k)
         wheel_init(&self.k.wheel, self.k.now_ms)
         self.has_tls = tls is not None
@@ -251,7 +254,7 @@ cdef class Engine:
             "tls_objects": self.k.count[<int> N_TLS_OBJECTS],
             "timers": self.k.wheel.armed,
             "descriptors": self.k.descriptors,
-            "queued": self.k.ready.length + self.k.handshakes.length,
+            "queued": self.k.ready.length + pending_count(&self.k.pending),
         }
 
     def counters(self):

@@ -4,9 +4,10 @@
 from libc.stdint cimport uint64_t
 
 from .board cimport atomic_load64, atomic_swap64, board_count, board_sum
+from .clock cimport clock_ns
 from .counters cimport N_DROPPED_CPS, N_DROPPED_MAX_CONNECTIONS
 from .defs cimport Core, Listener
-from .sys cimport CLOCK_MONOTONIC, atomic_fence, clock_gettime, timespec
+from .sys cimport atomic_fence
 
 cdef enum:
     SECOND_NS = 1000000000
@@ -48,7 +49,8 @@ cdef bint _is_due(uint64_t* due_ns, uint64_t rate) noexcept nogil:
         # The clock after the cell: what another worker stored came from an earlier look at the clock than this one,
         # so what lies further ahead than this rate can bring about was left by a lower rate, and is not waited for.
         due = atomic_load64(due_ns)
-        now = _now_ns()
+        # Not the coarse clock of the loop: at its tick of milliseconds a whole burst would seem to come at once.
+        now = clock_ns()
         start = max(due, now)
         if start > now + BURST_NS + interval:
             start = now + BURST_NS
@@ -56,10 +58,3 @@ cdef bint _is_due(uint64_t* due_ns, uint64_t rate) noexcept nogil:
             return False
         if atomic_swap64(due_ns, due, start + interval):
             return True
-
-
-cdef uint64_t _now_ns() noexcept nogil:
-    # Not the coarse clock of the loop: at its tick of milliseconds a whole burst would seem to come at once.
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return <uint64_t> now.tv_sec * <uint64_t> SECOND_NS + <uint64_t> now.tv_nsec

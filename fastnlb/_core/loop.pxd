@@ -1,4 +1,4 @@
-# The event loop: one turn is wait, events, left-over relays, a budget of handshakes, timers, reaping.
+# The event loop: one turn is wait, events, left-over relays, timers, a budget of handshakes, reaping.
 #
 # Relays come before handshakes and handshakes are rationed, so a storm of new clients slows only new clients.
 # loop_run comes back only when Python is needed; nothing in it touches Python or takes the GIL.

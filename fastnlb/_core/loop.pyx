@@ -5,11 +5,13 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .accept cimport accept_resume, accept_some, acceptor_stop
 from .conn cimport conn_abort, conn_advance, conn_end, conn_event, conn_reap, conn_timeout
-from .counters cimport (N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_PIPES_LENT, N_PIPES_MADE, N_TIMERS,
-                        N_TURNS)
+from .counters cimport (N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_HANDSHAKES_PENDING, N_HANDSHAKES_QUEUED,
+                        N_PIPES_LENT, N_PIPES_MADE, N_TIMERS, N_TURNS)
 from .defs cimport (CONN_CLOSED, CONN_FREE, DRAIN_ENDING, DRAIN_OFF, DRAIN_WAITING, FAULT_SHUTDOWN, NOTICE_NONE,
                     STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_WATCH, Conn, Core, Queue, StopReason)
 from .drain cimport drain_scan
+from .overload cimport overload_serve
+from .pending cimport pending_count, pending_queued
 from .pipes cimport pipes_look
 from .poller cimport POLL_ACCEPTOR, POLL_CONN, poll_is_current, poll_kind, poll_number, poll_side
 from .queue cimport queue_pop
@@ -20,7 +22,6 @@ from .wheel cimport Timer, wheel_fire, wheel_wait_ms
 
 cdef enum:
     EVENTS_PER_TURN = 256
-    HANDSHAKES_PER_TURN = 4
     ENDING_MS = 1000           # after the drain deadline, for the last end-of-stream to get through
 
 
@@ -49,8 +50,9 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
         watched = _dispatch(k, events, ready)
         # One more budget for each relay that ran out of its own; those that run out again wait for the next turn.
         _run_queue(k, &k.ready, k.ready.length)
-        _run_queue(k, &k.handshakes, HANDSHAKES_PER_TURN)
+        # Timers before handshakes: one that is past its deadline costs no more work.
         _run_timers(k)
+        overload_serve(k)
         if k.drains and k.slab.live:
             drain_scan(k)
         if k.draining != DRAIN_OFF:
@@ -71,7 +73,7 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
 
 cdef int _wait_ms(Core* k) noexcept nogil:
     cdef int64_t wait, left
-    if k.ready.length or k.handshakes.length:
+    if k.ready.length or pending_queued(&k.pending):
         return 0
     wait = wheel_wait_ms(&k.wheel, k.now_ms)
     if k.draining != DRAIN_OFF:
@@ -136,6 +138,8 @@ cdef void _publish(Core* k) noexcept nogil:
     k.count[<int> N_PIPES_LENT] = k.pipes.lent
     k.count[<int> N_PIPES_MADE] = k.pipes.made
     k.count[<int> N_TIMERS] = k.wheel.armed
+    k.count[<int> N_HANDSHAKES_PENDING] = pending_count(&k.pending)
+    k.count[<int> N_HANDSHAKES_QUEUED] = pending_queued(&k.pending)
     k.count[<int> N_GENERATION] = k.table.generation if k.table != NULL else 0
 
 

@@ -1,4 +1,4 @@
-# Intrusive first-in-first-out queues of connections: constant time in, out and out of the middle.
+# Intrusive queues of connections: constant time in, out at either end and out of the middle.
 #
 # A connection waits in at most one queue; closing it takes it out, so a queue never holds a dead one.
 
@@ -7,7 +7,7 @@ from .sys cimport CORE_ASSERT
 
 cdef inline void queue_init(Queue* queue) noexcept nogil:
     queue.first = NULL
-    queue.last = &queue.first
+    queue.last = NULL
     queue.length = 0
 
 cdef inline void queue_push(Queue* queue, Conn* c, QueueName name) noexcept nogil:
@@ -16,25 +16,39 @@ cdef inline void queue_push(Queue* queue, Conn* c, QueueName name) noexcept nogi
         return
     c.queue = name
     c.queue_next = NULL
-    c.queue_link = queue.last
-    queue.last[0] = c
-    queue.last = &c.queue_next
+    c.queue_previous = queue.last
+    if queue.last != NULL:
+        queue.last.queue_next = c
+    else:
+        queue.first = c
+    queue.last = c
     queue.length += 1
 
 cdef inline void queue_remove(Queue* queue, Conn* c) noexcept nogil:
     CORE_ASSERT(c.queue != QUEUE_NONE)
-    c.queue_link[0] = c.queue_next
-    if c.queue_next != NULL:
-        c.queue_next.queue_link = c.queue_link
+    if c.queue_previous != NULL:
+        c.queue_previous.queue_next = c.queue_next
     else:
-        queue.last = c.queue_link
+        queue.first = c.queue_next
+    if c.queue_next != NULL:
+        c.queue_next.queue_previous = c.queue_previous
+    else:
+        queue.last = c.queue_previous
     c.queue = QUEUE_NONE
     c.queue_next = NULL
-    c.queue_link = NULL
+    c.queue_previous = NULL
     queue.length -= 1
 
 cdef inline Conn* queue_pop(Queue* queue) noexcept nogil:
+    """The one that has waited longest; NULL when none waits."""
     cdef Conn* c = queue.first
+    if c != NULL:
+        queue_remove(queue, c)
+    return c
+
+cdef inline Conn* queue_pop_last(Queue* queue) noexcept nogil:
+    """The one that came last."""
+    cdef Conn* c = queue.last
     if c != NULL:
         queue_remove(queue, c)
     return c

@@ -39,6 +39,8 @@ NUMBERS: tuple[Number, ...] = (
     Number("handshakes_failed", COUNTER, "TLS handshakes refused by either side"),
     Number("handshakes_aborted", COUNTER, "clients that left before their handshake was complete"),
     Number("handshakes_timed_out", COUNTER, "clients whose handshake was not complete in handshake_timeout"),
+    Number("handshakes_evicted", COUNTER, "clients reset that kept us waiting before that, because others had no place"),
+    Number("handshakes_shed", COUNTER, "likewise, clients that we kept waiting: the worker is behind with its work"),
     Number("refused_name", COUNTER, "of the failed: the client asked for no name the listener has (strict_sni)"),
     Number("refused_alpn", COUNTER, "of the failed: the client offered no protocol the listener has (alpn_strict)"),
     Number(
@@ -82,6 +84,8 @@ NUMBERS: tuple[Number, ...] = (
     Number("pipes_made", GAUGE, "pipes open, spare ones included; each is two descriptors besides `descriptors`"),
     Number("tls_objects", GAUGE, "TLS connection objects allocated"),
     Number("timers", GAUGE, "timers armed"),
+    Number("handshakes_pending", GAUGE, "connections that are not through their handshake or PROXY header"),
+    Number("handshakes_queued", GAUGE, "of those, how many wait for us and not for the client"),
     Number("descriptors", GAUGE, "descriptors held by connections"),
     Number("generation", GAUGE, "generation of the configuration being served", max),
     Number("certificates", GAUGE, "certificates being served", max),
