@@ -1,6 +1,7 @@
 """The server behind every proxy: as much HTTP as curl, wrk and openssl s_time need, as cheap as Python allows.
 
-GET /bytes/N sends N bytes (sendfile from memory), PUT reads and forgets, ECHO sends the request back, anything else gets a short answer.
+GET /bytes/N sends N bytes (sendfile from memory), PUT reads and forgets, ECHO sends the request back, anything else
+gets a short answer.
 Started with an address as `python origin.py 127.0.0.1 PORT`; runs until it is killed.
 """
 

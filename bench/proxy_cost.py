@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,10 +28,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def proxies(folder: Path, tls: bool) -> Iterator[Running]:
-    """All installed proxies in front of one origin, for the length of a block."""
+def proxies(folder: Path, tls: bool, ahead: Sequence[str] = ()) -> Iterator[Running]:
+    """All installed proxies in front of one origin, for the length of a block; `ahead` stands before commands."""
     origin = free_port()
-    started = [start([sys.executable, str(Path(__file__).with_name("origin.py")), "127.0.0.1", str(origin)], 1)]
+    script = str(Path(__file__).with_name("origin.py"))
+    started = [start([*ahead, sys.executable, script, "127.0.0.1", str(origin)], LOAD_PROCESSOR)]
     running: Running = {}
     try:
         wait_listening(origin)
@@ -42,7 +43,7 @@ def proxies(folder: Path, tls: bool) -> Iterator[Running]:
                 print(f"{proxy.name} is not installed: skipped")
                 continue
             port = free_port()
-            process = start(proxy.prepare(folder, port, origin, tls), PROXY_PROCESSOR)
+            process = start([*ahead, *proxy.prepare(folder, port, origin, tls)], PROXY_PROCESSOR)
             started.append(process)
             if wait_listening(port):
                 running[proxy.name] = (process, port)

@@ -1,4 +1,4 @@
-"""New clients at a steady rate, whatever becomes of them: `python storm.py KIND PORT RATE SECONDS`, pinned by the caller.
+"""New clients at a steady rate, whatever becomes of them: `python storm.py KIND PORT RATE SECONDS`.
 
 KIND is `full` (a handshake, then the end), `half` (a ClientHello and nothing after it) or `silent` (not a byte).  The
 last two stay for HOLD seconds.  Prints a line of JSON: how many came, completed and failed, and how long a completed
@@ -8,6 +8,7 @@ handshake took in ms.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import statistics
@@ -27,10 +28,8 @@ def client_context() -> ssl.SSLContext:
 
 def client_hello(context: ssl.SSLContext) -> bytes:
     outgoing = ssl.MemoryBIO()
-    try:
+    with contextlib.suppress(ssl.SSLWantReadError):
         context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
-    except ssl.SSLWantReadError:
-        pass
     return outgoing.read()
 
 
@@ -49,7 +48,7 @@ class Storm:
         self.came += 1
         try:
             await asyncio.wait_for(self._visit(), PATIENCE)
-        except (OSError, TimeoutError, asyncio.TimeoutError):
+        except (OSError, TimeoutError):
             self.failed += 1
 
     async def _full(self) -> None:
@@ -59,7 +58,7 @@ class Storm:
         writer.transport.abort()
 
     async def _stay(self) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        _, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(self._first)
             await asyncio.sleep(HOLD)

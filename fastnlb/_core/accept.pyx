@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t
 
 from .conn cimport conn_open, conn_reap
 from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES
-from .defs cimport NOTICE_DESCRIPTORS, NOTICE_RESUMED, Acceptor, Core
+from .defs cimport NOTICE_DESCRIPTORS, NOTICE_NONE, NOTICE_RESUMED, Acceptor, Core
 from .half cimport descriptor_reset
 from .limit cimport limit_enter
 from .overload cimport overload_evict, overload_full
@@ -93,7 +93,8 @@ cdef void accept_resume(Core* k) noexcept nogil:
             k.resume_ms = k.now_ms + PAUSE_MS
             return
     k.paused = 0
-    k.notice = NOTICE_RESUMED
+    if k.notice == NOTICE_NONE:
+        k.notice = NOTICE_RESUMED
 
 
 cdef bint _has_room_again(Core* k) noexcept nogil:

@@ -39,7 +39,9 @@ NUMBERS: tuple[Number, ...] = (
     Number("handshakes_failed", COUNTER, "TLS handshakes refused by either side"),
     Number("handshakes_aborted", COUNTER, "clients that left before their handshake was complete"),
     Number("handshakes_timed_out", COUNTER, "clients whose handshake was not complete in handshake_timeout"),
-    Number("handshakes_evicted", COUNTER, "clients reset that kept us waiting before that, because others had no place"),
+    Number(
+        "handshakes_evicted", COUNTER, "clients reset that kept us waiting before that, because others had no place"
+    ),
     Number("handshakes_shed", COUNTER, "likewise, clients that we kept waiting: the worker is behind with its work"),
     Number("refused_name", COUNTER, "of the failed: the client asked for no name the listener has (strict_sni)"),
     Number("refused_alpn", COUNTER, "of the failed: the client offered no protocol the listener has (alpn_strict)"),

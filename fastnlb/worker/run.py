@@ -35,6 +35,10 @@ from fastnlb.worker.contexts import Contexts
 ORPHAN_DRAIN_SECONDS = 30.0
 ORPHAN_GRACE_SECONDS = 5.0
 NOTICE_INTERVAL_SECONDS = 60.0
+SHEDDING = (
+    "has more clients before the end of their handshake than it has room for: those that take longest are reset to "
+    "make room (handshakes_evicted, handshakes_shed)"
+)
 
 
 def main(seat: Seat, *, page: Page, board: Board, fronts: Sequence[SSL.Context] = ()) -> int:
@@ -190,6 +194,8 @@ class Worker:
         """A worker at its limit pauses and resumes many times a second: one line a minute says enough."""
         notice = self._engine.notice()
         now = time.monotonic()
+        if notice == Notice.NOTICE_SHEDDING:
+            self._say("notice", level="warning", message=SHEDDING)
         if notice != Notice.NOTICE_DESCRIPTORS or now - self._last_pause_notice < NOTICE_INTERVAL_SECONDS:
             return
         self._last_pause_notice = now

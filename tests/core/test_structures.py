@@ -115,7 +115,7 @@ def test_slots_stay_apart_across_chunks():
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(st.tuples(st.sampled_from(["push", "pop", "remove"]), st.integers(0, 9)), max_size=80))
+@given(st.lists(st.tuples(st.sampled_from(["push", "pop", "pop_last", "remove"]), st.integers(0, 9)), max_size=80))
 def test_a_queue_agrees_with_a_deque(steps):
     queue, model = QueueProbe(), deque()
     slots = [queue.take()[0] for _ in range(10)]
@@ -127,6 +127,8 @@ def test_a_queue_agrees_with_a_deque(steps):
                 model.append(slot)
         elif action == "pop":
             assert queue.pop() == (model.popleft() if model else None)
+        elif action == "pop_last":
+            assert queue.pop_last() == (model.pop() if model else None)
         elif slot in model:
             queue.remove(slot)
             model.remove(slot)

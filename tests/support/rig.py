@@ -71,13 +71,16 @@ class Rig:
         connect_ms: int = 5_000,
         idle_ms: int = 900_000,
         descriptor_limit: int = 20_000,
+        handshake_limit: int = 16_384,
         tls: tuple[Any, ...] | None = None,
         board: tuple[int, int, int] | None = None,
         limits: Sequence[tuple[int, int]] = (NO_LIMITS,),
         group: dict[str, Any] | None = None,
         proxy: tuple[Any, ...] | None = None,
     ) -> None:
-        self.engine = Engine(addresses(), board=board, descriptor_limit=descriptor_limit)
+        self.engine = Engine(
+            addresses(), board=board, descriptor_limit=descriptor_limit, handshake_limit=handshake_limit
+        )
         self.context = context
         listeners = [listening_socket() for _ in limits]
         self.addresses = [listener.getsockname() for listener in listeners]
