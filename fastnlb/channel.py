@@ -11,11 +11,13 @@ and their order, so there is no parser here, only checks.
     master  commit    generation           serve it; close the sockets it no longer has; answer `applied`
     master  rollback  generation           forget it, and close the sockets that came with it
     master  drain     seconds              accept nothing more, finish within that time, `drained`, exit 0
+    master  retire    generation, seconds  the same, but its sockets part first: they go with that generation
     master  stop                           exit 0 at once
     worker  booted                         ready for the first `sockets`
     worker  prepared  generation           `commit` cannot fail now
     worker  refused   generation, message  this Snapshot cannot be served; the old one still is
     worker  applied   generation           accepting on exactly its listeners
+    worker  parted    generation           sockets that went with it, or before, are closed now
     worker  drained                        no connection is left; exits now
     worker  notice    level, message       a line for the log (levels as in `logging`, lower case)
 
@@ -33,6 +35,7 @@ The same between the master and the control process, which decides what is to be
     control booted                         ready for `current`
     control ask       serial, what         do it (`reload`, `upgrade` or `stop`); answered with `answer`
     control propose   serial               one memfd: the Snapshot to serve.  Answer `outcome`
+    control workers   count                so many, from now on: what was read by a reload that went well
     control reloaded                       the reload is over, whatever came of it
     control notice    level, message       as above
 
@@ -47,7 +50,7 @@ The same between a master and the successor it has exec'ed (hot restart; master/
     old     released                       nothing of the old one accepts any more, and its pid file is free
     old     abort                          nobody wants a successor any more: exit
 
-`drain`, `stop` and end of file (the other process is gone) may come in any state.  `rollback` may name a
+`drain`, `retire`, `stop` and end of file (the other process is gone) may come in any state.  `rollback` may name a
 generation that was refused, or never fully sent.  Which child may say what is for the receiver to judge.
 
 Who owns a descriptor: those given to `send` stay the caller's; those in a received Frame are the receiver's.
@@ -77,6 +80,7 @@ MAX_MESSAGE = 16_000  # characters of a `message`: the first ones say what is wr
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "generation": int,
     "serial": int,
+    "count": int,
     "accepted": bool,
     "ports": dict,
     "seconds": (int, float),
@@ -93,11 +97,13 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "commit": ({"generation"}, 0),
     "rollback": ({"generation"}, 0),
     "drain": ({"seconds"}, 0),
+    "retire": ({"generation", "seconds"}, 0),
     "stop": (set(), 0),
     "booted": (set(), 0),
     "prepared": ({"generation"}, 0),
     "refused": ({"generation", "message"}, 0),
     "applied": ({"generation"}, 0),
+    "parted": ({"generation"}, 0),
     "drained": (set(), 0),
     "notice": ({"level", "message"}, 0),
     "current": ({"generation"}, 1),
@@ -107,6 +113,7 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "answer": ({"serial", "accepted", "message"}, 0),
     "propose": ({"serial"}, 1),
     "ask": ({"serial", "what"}, 0),
+    "workers": ({"count"}, 0),
     "reloaded": (set(), 0),
     "heritage": ({"heritage"}, MAX_FDS),
     "rows": ({"rows"}, MAX_FDS),

@@ -1,11 +1,11 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See accept.pxd for the contract.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from .conn cimport conn_open, conn_reap
 from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES
-from .defs cimport NOTICE_DESCRIPTORS, NOTICE_NONE, NOTICE_RESUMED, Acceptor, Core
+from .defs cimport NOTICE_DESCRIPTORS, NOTICE_NONE, NOTICE_RESUMED, Acceptor, Core, Table
 from .half cimport descriptor_reset
 from .limit cimport limit_enter
 from .overload cimport overload_evict, overload_full
@@ -50,7 +50,7 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
             return
         fd = accept4(acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
-            _open(k, acceptor.listener, fd)
+            _open(k, acceptor, fd)
         elif errno == EAGAIN:
             return
         elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
@@ -61,9 +61,10 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
             return
 
 
-cdef void _open(Core* k, uint32_t listener, int fd) noexcept nogil:
-    if limit_enter(k, &k.table.listeners[listener]):
-        conn_open(k, listener, fd)
+cdef void _open(Core* k, Acceptor* acceptor, int fd) noexcept nogil:
+    cdef Table* table = acceptor.table if acceptor.table != NULL else k.table
+    if limit_enter(k, &table.listeners[acceptor.listener]):
+        conn_open(k, table, acceptor.listener, fd)
     else:
         descriptor_reset(fd)
 
@@ -130,3 +131,45 @@ cdef void acceptor_stop(Core* k, Acceptor* acceptor) noexcept nogil:
     poll_remove(k.epfd, acceptor.fd)
     close(acceptor.fd)
     acceptor.fd = -1
+    if acceptor.table != NULL:
+        acceptor.table.refs -= 1
+        acceptor.table = NULL
+        k.parting -= 1
+
+
+# --- parting ---------------------------------------------------------------------------------------------------
+
+cdef void acceptor_part(Core* k, Acceptor* acceptor, Table* table, uint64_t until_ms) noexcept nogil:
+    """Its socket is in no configuration any more: go on for `table` until then.  Harmless for one that does."""
+    if acceptor.fd < 0 or acceptor.table != NULL:
+        return
+    acceptor.table = table
+    table.refs += 1
+    acceptor.until_ms = until_ms
+    k.part_ms = min(k.part_ms, until_ms) if k.parting else until_ms
+    k.parting += 1
+
+
+cdef void accept_parting(Core* k) noexcept nogil:
+    """Let go of the sockets whose time is up."""
+    cdef uint32_t i
+    cdef uint64_t earliest = 0
+    cdef Acceptor* acceptor
+    if k.now_ms < k.part_ms:
+        return
+    for i in range(k.acceptor_count):
+        acceptor = &k.acceptors[i]
+        if acceptor.table != NULL and acceptor.until_ms <= k.now_ms:
+            acceptor_stop(k, acceptor)
+            k.parted = 1
+        elif acceptor.table != NULL:
+            earliest = min(earliest, acceptor.until_ms) if earliest else acceptor.until_ms
+    k.part_ms = earliest
+
+
+cdef void accept_part_by(Core* k, uint64_t deadline_ms) noexcept nogil:
+    """None of them stays longer than that."""
+    cdef uint32_t i
+    for i in range(k.acceptor_count):
+        k.acceptors[i].until_ms = min(k.acceptors[i].until_ms, deadline_ms)
+    k.part_ms = min(k.part_ms, deadline_ms)

@@ -7,9 +7,9 @@
 
 from libc.stdint cimport uint32_t
 
-from .defs cimport Conn, Core
+from .defs cimport Conn, Core, Table
 
-cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil
+cdef void conn_open(Core* k, Table* table, uint32_t listener, int fd) noexcept nogil
 cdef void conn_event(Core* k, Conn* c, bint server_side, uint32_t events) noexcept nogil
 cdef void conn_advance(Core* k, Conn* c) noexcept nogil
 cdef void conn_timeout(Core* k, Conn* c) noexcept nogil

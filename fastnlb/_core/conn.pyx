@@ -11,7 +11,7 @@ from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_HAN
                     END_CLOSE, END_LINGER, FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE,
                     FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NO_SERVER, FAULT_NONE, FAULT_PROXY,
                     FAULT_PROXY_TIMEOUT, FAULT_RESET, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_NONE, QUEUE_READY,
-                    STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core, Flow, Half, Step)
+                    STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core, Flow, Half, Step, Table)
 from .dial cimport dial_failed, dial_next, dial_succeeded
 from .ending cimport conn_owes, half_lose, half_settle
 from .half cimport half_adopt, half_close, half_discard, half_reset
@@ -117,19 +117,19 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
 
 # --- ACCEPT, PROXY_IN, HANDSHAKE, CONNECT ----------------------------------------------------------------------
 
-cdef void conn_open(Core* k, uint32_t listener, int fd) noexcept nogil:
+cdef void conn_open(Core* k, Table* table, uint32_t listener, int fd) noexcept nogil:
     """Take over a freshly accepted descriptor, counted by limit_enter; its listening socket gave it TCP_NODELAY."""
     cdef Conn* c = slab_take(&k.slab)
     if c == NULL:
         k.count[<int> N_ACCEPTED] += 1
         k.count[<int> N_CLOSED_MEMORY] += 1
-        limit_leave(k, &k.table.listeners[listener])
+        limit_leave(k, &table.listeners[listener])
         close(fd)
         return
     _set_state(c, CONN_ACCEPT)
-    c.table = k.table
+    c.table = table
     c.table.refs += 1
-    c.listener = &k.table.listeners[listener]
+    c.listener = &table.listeners[listener]
     account_open(k, c)
     c.server_half.fd = -1
     half_adopt(k, &c.client, fd)

@@ -61,6 +61,7 @@ cpdef enum StopReason:     # why Engine.run came back to Python
     STOP_WATCH             # a watched descriptor is readable
     STOP_DRAINED           # draining, and the last connection has ended
     STOP_NOTICE            # Engine.notices() has something to log
+    STOP_PARTED            # sockets that were parting are closed
     STOP_FAULT             # the poller failed; the worker must exit
 
 cpdef enum Notice:
@@ -249,7 +250,9 @@ cdef struct Table:         # one compiled Snapshot; immutable but for cursors, r
 
 cdef struct Acceptor:
     int fd                 # owned: this worker's copy of the listening socket; -1 = free slot
-    uint32_t listener      # index into the current Table's listeners
+    uint32_t listener      # index into the listeners of its table
+    Table* table           # counted in table.refs: what a parting socket goes on accepting for; NULL = the current one
+    uint64_t until_ms      # parting: when it is closed
 
 cdef enum:
     TRIED_WORDS = 4
@@ -340,6 +343,9 @@ cdef struct Core:          # all state of one event loop; one per Engine
     uint8_t paused         # not accepting for want of descriptors
     uint8_t notice         # Notice, for Python to fetch
     uint64_t resume_ms     # paused: do not try again before
+    uint32_t parting       # acceptors on their way out
+    uint8_t parted         # some of them have gone: for Python to be told
+    uint64_t part_ms       # when the next of them goes
     uint8_t draining       # DrainStage
     uint64_t drain_deadline_ms
     uint8_t drains         # a table in use has a group with a drain timeout

@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from .board cimport BOARD_CACHE_LINE, BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, board_stride, board_take_place
-from .accept cimport acceptor_start, acceptor_stop
+from .accept cimport PARTING_MS, acceptor_part, acceptor_start
 from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
 from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
 from .drain cimport drain_follow
@@ -124,13 +124,33 @@ cdef class Engine:
         self.k.notice = NOTICE_NONE
         return notice
 
-    def drain(self, double seconds):
+    def drain(self, double seconds, parting=()):
         """Accept what is queued, then nothing more; run() returns STOP_DRAINED when the last connection is gone.
 
+        Sockets whose keys are in `parting` first go on accepting for a while, as those that a commit removes.
         Connections still open after `seconds` are closed, TLS clients with close_notify.
         """
         loop_tell_time(&self.k)
+        for key in parting:
+            self._part(self.acceptor_of.pop(key), self.k.table)
         loop_drain(&self.k, self.k.now_ms + <uint64_t> (seconds * 1000))
+
+    def keys(self):
+        """Of the sockets it accepts on for the configuration that is served."""
+        return list(self.acceptor_of)
+
+    def parting(self):
+        """The generation of the oldest configuration that a parting socket still accepts for; None when all are gone.
+
+        run() returns STOP_PARTED when this may have changed.
+        """
+        cdef uint32_t i
+        oldest = None
+        for i in range(self.k.acceptor_count):
+            if self.k.acceptors[i].table != NULL:
+                generation = self.k.acceptors[i].table.generation
+                oldest = generation if oldest is None else min(oldest, generation)
+        return oldest
 
     @property
     def descriptor_limit(self):
@@ -177,7 +197,7 @@ cdef class Engine:
     def commit(self):
         """Serve the prepared configuration.  Connections keep the one they were accepted under.
 
-        Sockets that are gone serve what waits in their queue first.  Raises OSError when a new socket cannot be
+        Sockets that are gone go on accepting for a while for the one they had (`parting`).  Raises OSError when a new socket cannot be
         watched (the kernel is out of memory); everything else is in force then.
         """
         cdef Table* old = self.k.table
@@ -185,7 +205,7 @@ cdef class Engine:
             raise ValueError("no configuration is prepared")
         loop_tell_time(&self.k)
         for key in [key for key in self.acceptor_of if key not in self.prepared_keys]:
-            acceptor_stop(&self.k, &self.k.acceptors[<uint32_t> self.acceptor_of.pop(key)])
+            self._part(self.acceptor_of.pop(key), old)
         self.k.table = self.prepared
         self.prepared = NULL
         table_retire(&self.k, old)
@@ -193,24 +213,25 @@ cdef class Engine:
         sockets, self.prepared_sockets = self.prepared_sockets, {}
         failure = None
         for key, index in self.prepared_keys.items():
-            failure = self._accept_for(key, index, sockets.pop(key, -1)) or failure
+            failure = self._accept_for(key, index, sockets.pop(key, -1), old) or failure
         for descriptor in sockets.values():
             close(<int> descriptor)
         if failure is not None:
             raise failure
 
-    cdef _accept_for(self, key, uint32_t listener, int descriptor):
+    cdef _part(self, uint32_t at, Table* table):
+        acceptor_part(&self.k, &self.k.acceptors[at], table, self.k.now_ms + PARTING_MS)
+
+    cdef _accept_for(self, key, uint32_t listener, int descriptor, Table* old):
         cdef uint32_t at
+        if key in self.acceptor_of and descriptor < 0:
+            self.k.acceptors[<uint32_t> self.acceptor_of[key]].listener = listener
+            return None
         if key in self.acceptor_of:
-            at = self.acceptor_of[key]
-            self.k.acceptors[at].listener = listener
-            if descriptor < 0:
-                return None
-            # The same key on another address: the old socket's queue is served before it goes.
-            acceptor_stop(&self.k, &self.k.acceptors[at])
-        else:
-            at = self._free_acceptor()
-            self.acceptor_of[key] = at
+            # The same key on another address.
+            self._part(self.acceptor_of.pop(key), old)
+        at = self._free_acceptor()
+        self.acceptor_of[key] = at
         self.k.acceptors[at].fd = descriptor
         self.k.acceptors[at].listener = listener
         if not acceptor_start(&self.k, &self.k.acceptors[at]):
@@ -227,6 +248,7 @@ cdef class Engine:
         if grown == NULL:
             raise MemoryError()
         self.k.acceptors = grown
+        memset(&grown[self.k.acceptor_count], 0, sizeof(Acceptor))
         grown[self.k.acceptor_count].fd = -1
         self.k.acceptor_count += 1
         return self.k.acceptor_count - 1
@@ -255,6 +277,7 @@ cdef class Engine:
             "timers": self.k.wheel.armed,
             "descriptors": self.k.descriptors,
             "queued": self.k.ready.length + pending_count(&self.k.pending),
+            "parting": self.k.parting,
         }
 
     def counters(self):
@@ -278,7 +301,7 @@ cdef class Engine:
         self._free_tables()
         free(self.k.acceptors)
         self.k.acceptors = NULL
-        self.k.acceptor_count = 0
+        self.k.acceptor_count = self.k.parting = 0
         pool_clear(&self.k.pool)
         pipes_clear(&self.k.pipes)
         slab_clear(&self.k.slab)

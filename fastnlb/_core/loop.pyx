@@ -3,12 +3,12 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from .accept cimport accept_resume, accept_some, acceptor_stop
+from .accept cimport accept_part_by, accept_parting, accept_resume, accept_some, acceptor_stop
 from .conn cimport conn_abort, conn_advance, conn_end, conn_event, conn_reap, conn_timeout
 from .counters cimport (N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_HANDSHAKES_PENDING, N_HANDSHAKES_QUEUED,
                         N_PIPES_LENT, N_PIPES_MADE, N_TIMERS, N_TURNS)
 from .defs cimport (CONN_CLOSED, CONN_FREE, DRAIN_ENDING, DRAIN_OFF, DRAIN_WAITING, FAULT_SHUTDOWN, NOTICE_NONE,
-                    STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_WATCH, Conn, Core, Queue, StopReason)
+                    STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_PARTED, STOP_WATCH, Conn, Core, Queue, StopReason)
 from .drain cimport drain_scan
 from .overload cimport overload_serve
 from .pending cimport pending_count, pending_queued
@@ -41,7 +41,7 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
     while True:
         # Connections may have ended outside the loop: by drain, by commit.
         conn_reap(k)
-        if k.draining != DRAIN_OFF and k.slab.live == 0:
+        if k.draining != DRAIN_OFF and k.slab.live == 0 and k.parting == 0:
             return STOP_DRAINED
         ready = epoll_wait(k.epfd, events, EVENTS_PER_TURN, _wait_ms(k))
         if ready < 0 and errno != EINTR:
@@ -55,6 +55,8 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
         overload_serve(k)
         if k.drains and k.slab.live:
             drain_scan(k)
+        if k.parting:
+            accept_parting(k)
         if k.draining != DRAIN_OFF:
             _check_drain(k)
         conn_reap(k)
@@ -69,11 +71,14 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
             return STOP_WATCH
         if k.notice != NOTICE_NONE:
             return STOP_NOTICE
+        if k.parted:
+            k.parted = 0
+            return STOP_PARTED
 
 
 cdef int _wait_ms(Core* k) noexcept nogil:
     cdef int64_t wait, left
-    if k.ready.length or pending_queued(&k.pending):
+    if k.ready.length or pending_queued(&k.pending) or k.parted:
         return 0
     wait = wheel_wait_ms(&k.wheel, k.now_ms)
     if k.draining != DRAIN_OFF:
@@ -81,6 +86,9 @@ cdef int _wait_ms(Core* k) noexcept nogil:
         wait = left if wait < 0 else min(wait, left)
     if k.drains and k.slab.live:
         left = <int64_t> (k.scan_ms - k.now_ms) if k.scan_ms > k.now_ms else 0
+        wait = left if wait < 0 else min(wait, left)
+    if k.parting:
+        left = <int64_t> (k.part_ms - k.now_ms) if k.part_ms > k.now_ms else 0
         wait = left if wait < 0 else min(wait, left)
     if k.paused:
         left = <int64_t> (k.resume_ms - k.now_ms) if k.resume_ms > k.now_ms else 100
@@ -146,11 +154,16 @@ cdef void _publish(Core* k) noexcept nogil:
 # --- draining the whole worker ---------------------------------------------------------------------------------
 
 cdef void loop_drain(Core* k, unsigned long long deadline_ms) noexcept nogil:
-    """Serve what has been accepted or waits to be, take nothing more, and end it all at the deadline."""
+    """Serve what has been accepted or waits to be, take nothing more, and end it all at the deadline.
+
+    Sockets that are parting go their way.
+    """
     cdef uint32_t i
     loop_tell_time(k)
     for i in range(k.acceptor_count):
-        acceptor_stop(k, &k.acceptors[i])
+        if k.acceptors[i].table == NULL:
+            acceptor_stop(k, &k.acceptors[i])
+    accept_part_by(k, deadline_ms)
     if k.draining == DRAIN_OFF:
         k.draining = DRAIN_WAITING
     k.drain_deadline_ms = deadline_ms

@@ -63,8 +63,8 @@ def serve(
         click.echo(f"fastnlb: {error}", err=True)
         origin.failed(str(error))
         return EXIT_CANNOT_START
-    page = Page.create(rows=settings.workers)
     board = Board.create(settings.workers)
+    page = Page.create(rows=board.places)
     fronts = make_fronts(snapshot)
     own_pid_file, admin = _held(run_dir, pid_file)
     elder_page = elders_page(elder)
@@ -81,6 +81,10 @@ def serve(
 
         return begin
 
+    def clear_row(row: int) -> None:
+        page.reset_gauges(row)
+        board.clear_place(row)
+
     arbiter = Arbiter(
         settings,
         snapshot,
@@ -89,6 +93,8 @@ def serve(
         on_ready=on_ready,
         fronts=len(fronts),
         board=board,
+        places=board.places,
+        clear_row=clear_row,
         control_main=child(
             partial(control_main, shared=Shared(board, page, elder_page), start=start, admin=admin),
             CONTROL_KEEPS if who is None else (),

@@ -76,6 +76,7 @@ class Reloads:
         self._lines: list[str] = []  # of the reload that runs
         self._file = accepted.file
         self._running_with = accepted.settings
+        self._workers = self._workers_read = accepted.settings.workers
         self._watching = accepted.settings.watch
         self._told = frozenset(accepted.warnings)
         self._reload_due = False
@@ -137,6 +138,10 @@ class Reloads:
         return True
 
     def _end_reload(self, accepted: bool, lines: list[str]) -> None:
+        if accepted:
+            # Also when it is what it was: signals to the master may have changed it.
+            self._workers = self._workers_read
+            self._outlet.send("workers", count=self._workers)
         self._outlet.send("reloaded")
         self._on_reloaded(accepted, lines)
 
@@ -170,6 +175,9 @@ class Reloads:
         for line in fixed:
             log.warning("%s", line)
         self._lines = [*(problem.render(self._file) for problem in loaded.warnings), *fixed]
+        self._workers_read = loaded.settings.workers
+        if self._workers_read != self._workers:
+            self._lines.append(f"workers: {self._workers} -> {self._workers_read}")
         self._proposals.expect(loaded.snapshot)
         self._read, self._read_until = loaded.snapshot, self._clock() + NAMES_SECONDS
 
@@ -182,8 +190,11 @@ class Reloads:
             self._lines.append(no_server_yet(group))
         try:
             if wanted == in_force:
-                log.info("reload: nothing has changed")
-                self._lines.append("nothing has changed")
+                log.info(
+                    "reload: nothing has changed%s", "" if self._workers_read == self._workers else " but workers"
+                )
+                if self._workers_read == self._workers:
+                    self._lines.append("nothing has changed")
             else:
                 self._lines += self._proposals.propose(wanted, reload=True)
         finally:

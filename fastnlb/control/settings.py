@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from fastnlb.model import Settings
 
-AT_ONCE = frozenset({"watch"})  # control's own business
+AT_ONCE = frozenset({"watch", "workers"})  # control's own business, and what the master does in place
 
 _SPELLING = {"log_level": "logging.level", "log_format": "logging.format", "admin_socket": "admin.socket"}
 

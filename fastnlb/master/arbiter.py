@@ -8,6 +8,7 @@ those that should be.  Nothing is terminated, parsed or decided for a connection
     INT     workers stop at once, what remains 1 s later is killed
     HUP     the control process reads the configuration again and proposes a change; see steward.py
     USR2    the program is started anew with the same sockets, and this process gives way; see succession.py
+    TTIN    one worker more; TTOU: one fewer; see crew.py
     a death its seat gets an heir with the same sockets; see respawn.py
 
 Exit codes: 0 ended as asked, 1 the workers refused the start, 3 cannot start.
@@ -23,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from fastnlb import privileges
@@ -31,10 +33,11 @@ from fastnlb.hardening import protect_memory
 from fastnlb.master import notify
 from fastnlb.master.admin_socket import AdminSocket, AdminSocketError
 from fastnlb.master.cells import NO_BOARD, Board, CellBook
+from fastnlb.master.crew import DRAIN_GRACE, STOP_GRACE, Crew
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.holdings import Holdings
-from fastnlb.master.inherit import Predecessor
+from fastnlb.master.inherit import Predecessor, serves
 from fastnlb.master.limits import open_files_needed, raise_open_files
 from fastnlb.master.listen import CannotListen
 from fastnlb.master.pidfile import PidFile, PidFileError
@@ -60,8 +63,6 @@ EXIT_DONE = 0
 EXIT_REFUSED = 1
 EXIT_CANNOT_START = 3
 
-DRAIN_GRACE = 2.0
-STOP_GRACE = 1.0
 START_ATTEMPTS = 5  # early deaths of one seat before the first `ready`; afterwards there is no limit
 
 log = logging.getLogger("fastnlb.master")
@@ -71,7 +72,7 @@ class Arbiter:
     """One daemon.  `run` is its whole life; `apply` changes what it serves meanwhile, from within the loop.
 
     `board` is what its cells are given out of; `fronts` is the size of the pool of session ticket keys that
-    `worker_main` has with it.
+    `worker_main` has with it; `places` and `clear_row` are those of crew.py.
     `control_main` is what the control process runs; None for a daemon without one.  `admin` is opened with the start.
     `command` starts a successor, which is handed the `bequest` too; `predecessor` is whose successor this one is.
     """
@@ -86,6 +87,8 @@ class Arbiter:
         on_ready: Callable[[], None] | None = None,
         fronts: int = 0,
         board: Board = NO_BOARD,
+        places: int = 64,
+        clear_row: Callable[[int], None] = lambda _row: None,
         control_main: WorkerMain | None = None,
         admin: AdminSocket | None = None,
         command: Command | None = None,
@@ -128,17 +131,32 @@ class Arbiter:
             on_done=self._on_done,
             on_failed=self._on_failed,
         )
-        self._steward = Steward(control_main, self._selector, self._disinherit_control, self._rollout, self._on_ask)
+        self._crew = Crew(
+            self._fleet,
+            self._rollout,
+            places=places,
+            shutdown_timeout=settings.shutdown_timeout,
+            clear_row=clear_row,
+        )
+        self._steward = Steward(
+            control_main,
+            self._selector,
+            self._disinherit_control,
+            self._rollout,
+            self._on_ask,
+            on_workers=self._crew.set,
+        )
         self._succession = Succession(
             command,
             predecessor,
             self._selector,
             self._disinherit,
-            can_begin=lambda: self._ready and not self._rollout.changing,
+            can_begin=lambda: self._ready and self._rollout.settled() and self._table.quiet,
             estate=self._estate,
             give_way=self._give_way,
             on_failed=self._on_upgrade_failed,
             on_alone=self._holdings.confirm,
+            on_gone=self._table.close_retired,
             on_abort=self.handle_int,
         )
 
@@ -185,6 +203,8 @@ class Arbiter:
 
     def _loop(self) -> None:
         while not self._ended():
+            if self._ready and not self._ending:
+                self._crew.reconcile()
             self._fleet.reconcile()
             self._steward.reconcile()
             self._succession.reconcile()
@@ -204,7 +224,7 @@ class Arbiter:
                 self._succession.bury(pid, status)
 
     def _ended(self) -> bool:
-        return self._ending and not self._fleet.workers
+        return self._ending and not self._fleet.everyone()
 
     def _timeout(self) -> float | None:
         parts = (self._fleet, self._steward, self._succession)
@@ -241,17 +261,6 @@ class Arbiter:
 
     def _state(self) -> dict[str, Any]:
         """What `fastnlb status` is told of the processes."""
-        workers = [
-            {
-                "index": worker.index,
-                "pid": worker.pid,
-                "state": worker.state.value,
-                "generation": worker.generation,
-                "row": worker.index,
-                "since": worker.started_at,
-            }
-            for _, worker in sorted(self._fleet.workers.items())
-        ]
         in_force = self._rollout.in_force
         generation = 0 if in_force is None else in_force[0]
         return {
@@ -259,7 +268,7 @@ class Arbiter:
             "since": self._born,
             "shutdown_timeout": self._settings.shutdown_timeout,
             "generation": generation,
-            "workers": workers,
+            "workers": self._crew.state(),
             "draining": self._succession.draining(),
         }
 
@@ -321,13 +330,15 @@ class Arbiter:
         frame.close()  # no worker has a descriptor that the master wants
         if frame.kind == "notice":
             self._on_notice(worker, frame.fields["level"], frame.fields["message"])
-        elif not self._ending:  # else it crossed our `drain` or `stop`
+        elif frame.kind == "parted":
+            self._rollout.parted(worker, frame.fields["generation"])
+        elif not self._ending and not worker.retired:  # else it crossed our `drain` or `stop`
             self._on_answer(worker, frame.kind, frame.fields)
 
     def _on_answer(self, worker: Worker, kind: str, fields: dict[str, Any]) -> None:
         match kind:
             case "refused":
-                self._last_words[worker.index] = fields["message"]
+                self._last_words[worker.pid] = fields["message"]
                 self._rollout.refused(worker, fields["generation"], fields["message"])
             case "booted":
                 self._rollout.booted(worker)
@@ -342,11 +353,12 @@ class Arbiter:
 
     def _on_notice(self, worker: Worker, level: str, message: str) -> None:
         if level == "error":
-            self._last_words[worker.index] = message
+            self._last_words[worker.pid] = message
         log.log(LEVELS.get(level, logging.WARNING), "worker %d: %s", worker.index, message)
 
     def _on_gone(self, worker: Worker, status: int) -> None:
-        reason = self._last_words.pop(worker.index, "") or describe_exit(status)
+        self._crew.gone(worker)
+        reason = self._last_words.pop(worker.pid, "") or describe_exit(status)
         if not self._ready and not self._ending:
             if os.waitstatus_to_exitcode(status) == WORKER_REFUSED:
                 self._fail(EXIT_REFUSED, f"worker {worker.index} cannot start: {reason}")
@@ -395,7 +407,7 @@ class Arbiter:
             self._steward.reload()
 
     def handle_usr1(self) -> None:
-        _not_yet("USR1 (reopen logs)")
+        log.warning("signal USR1 (reopen logs): not available in this version of fastnlb, ignored")
 
     def handle_usr2(self) -> None:
         if self._ending:
@@ -404,10 +416,10 @@ class Arbiter:
             self._succession.ask(lambda _accepted, _message="": None)
 
     def handle_ttin(self) -> None:
-        _not_yet("TTIN (one worker more)")
+        self._crew.set(self._crew.wanted + 1)
 
     def handle_ttou(self) -> None:
-        _not_yet("TTOU (one worker fewer)")
+        self._crew.set(self._crew.wanted - 1)
 
     # Hot restart
 
@@ -416,12 +428,13 @@ class Arbiter:
         return Estate(
             {**self._bequest.facts, **mine},
             {**self._bequest.descriptors, **self._holdings.descriptors()},
-            self._table.rows,
+            self._table.handed_on(),
         )
 
-    def _give_way(self, pid: int) -> None:
+    def _give_way(self, pid: int, state: dict[str, Any]) -> None:
         """The successor serves: this process lets go of what it has alone, and drains."""
         self._holdings.hand_over()
+        self._crew.part(partial(serves, state))
         self._gave_way = True
         self._succession.release()
         if self._reload_missed:
@@ -448,10 +461,6 @@ class Arbiter:
         # Now, not at the end: the kernel keeps giving connections to a socket for as long as one copy is open.
         self._rollout.close()
         self._table.close_all()
-
-
-def _not_yet(what: str) -> None:
-    log.warning("signal %s: not available in this version of fastnlb, ignored", what)
 
 
 def _say(line: str) -> None:

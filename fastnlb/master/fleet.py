@@ -1,7 +1,9 @@
 """The child processes of one role: which seats are filled, what their channels say, who died, who is due.
 
 One seat per index.  `reconcile` and `bury` move the actual towards the desired, which is a living child in
-every seat until `dismiss`.  Nothing here blocks, and nothing here knows what a Snapshot is: frames and deaths
+every seat until `dismiss`.  A child whose seat is closed is `leaving`: it ends in its own time, and the seat may be
+opened again meanwhile.  So each child has a row of its own besides its index: an heir that of its predecessor, any
+other the lowest that is free.  Nothing here blocks, and nothing here knows what a Snapshot is: frames and deaths
 are handed to `on_frame` and `on_gone`.
 """
 
@@ -15,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any
 
 from fastnlb.channel import ChannelClosed, ChannelError, Frame
@@ -43,6 +46,7 @@ class Fleet:
         on_unfilled: Callable[[int, OSError], None],
     ) -> None:
         self.workers: dict[int, Worker] = {}
+        self.leaving: list[Worker] = []
         self.policy = RespawnPolicy()
         self._role = role
         self._worker_main = worker_main
@@ -52,7 +56,8 @@ class Fleet:
         self._on_gone = on_gone
         self._on_unfilled = on_unfilled
         self._due: dict[int, float] = {}
-        self._dismissed = False
+        self._rows: dict[int, int] = {}  # of each seat
+        self.dismissed = False
         for index in range(seats):
             self.open_seat(index)
 
@@ -61,20 +66,22 @@ class Fleet:
     def reconcile(self) -> None:
         """Kills who is overdue, forks who is due."""
         now = time.monotonic()
-        for worker in list(self.workers.values()):
+        for worker in self.everyone():
             if worker.kill_at is not None and worker.kill_at <= now:
                 self.kill(worker, "did not end in time")
+            elif worker.answer_by is not None and worker.answer_by <= now:
+                self.kill(worker, "does not answer")
         for index in [index for index, due in self._due.items() if due <= now]:
             self._fill(index, now)
 
     def next_deadline(self) -> float | None:
         """When `reconcile` has something to do next, on the monotonic clock."""
-        times = [*self._due.values(), *(w.kill_at for w in self.workers.values() if w.kill_at is not None)]
-        return min(times, default=None)
+        limits = (limit for worker in self.everyone() for limit in (worker.kill_at, worker.answer_by))
+        return min([*self._due.values(), *(limit for limit in limits if limit is not None)], default=None)
 
     def bury(self, pid: int, status: int) -> bool:
         """Takes note of a dead child, with the status it was reaped with; False when it is none of ours."""
-        worker = next((worker for worker in self.workers.values() if worker.pid == pid), None)
+        worker = next((worker for worker in self.everyone() if worker.pid == pid), None)
         if worker is not None:
             self._bury(worker, status)
         return worker is not None
@@ -82,20 +89,46 @@ class Fleet:
     def finish(self) -> None:
         """Kills and reaps whatever is left.  For the very end, where waiting is allowed."""
         self._due.clear()
-        for worker in list(self.workers.values()):
+        for worker in self.everyone():
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
             with suppress(ChildProcessError):
                 os.waitpid(worker.pid, 0)
             self._hang_up(worker)
         self.workers.clear()
+        self.leaving.clear()
 
     # What the arbiter, the rollout and the steward call
 
+    @property
+    def seats(self) -> int:
+        """How many are open, filled or not."""
+        return len(self._rows)
+
+    @property
+    def rows_taken(self) -> int:
+        return len(self._rows) + len(self.leaving)
+
+    def everyone(self) -> list[Worker]:
+        """With and without a seat."""
+        return [*self.workers.values(), *self.leaving]
+
     def open_seat(self, index: int) -> None:
         """A seat more, which the next `reconcile` fills."""
-        if not self._dismissed:
+        if not self.dismissed:
+            self._rows[index] = self._free_row()
             self._due[index] = 0.0
+
+    def close_seat(self, index: int, kind: str, within: float, **fields: Any) -> None:
+        """A seat fewer.  Who sits there is sent this frame, and SIGKILL after `within` seconds."""
+        del self._rows[index]
+        self._due.pop(index, None)
+        worker = self.workers.pop(index, None)
+        if worker is not None:
+            self.leaving.append(worker)
+            worker.retired, worker.state = True, State.DRAINING
+            worker.answer_by, worker.kill_at = None, time.monotonic() + within
+            self.send(worker, kind, **fields)
 
     def send(self, worker: Worker, kind: str, fds: Iterable[int] = (), **fields: Any) -> None:
         """Sends a frame; one to a dying worker is lost, which its end will tell in a moment."""
@@ -112,12 +145,13 @@ class Fleet:
 
     def dismiss(self, kind: str, within: float, **fields: Any) -> None:
         """Sends everyone home: the frame now, SIGKILL after `within` seconds; no seat is filled any more."""
-        self._dismissed = True
+        self.dismissed = True
         self._due.clear()
         deadline = time.monotonic() + within
-        for worker in list(self.workers.values()):
-            self.send(worker, kind, **fields)
-            worker.state = State.DRAINING
+        for worker in self.everyone():
+            if worker.kill_at is None or deadline < worker.kill_at:  # else it is on its way already
+                self.send(worker, kind, **fields)
+            worker.state, worker.answer_by = State.DRAINING, None
             worker.kill_at = deadline if worker.kill_at is None else min(deadline, worker.kill_at)
 
     def kill(self, worker: Worker, why: str) -> None:
@@ -125,22 +159,26 @@ class Fleet:
         if worker.state is State.GONE:
             return
         log.error("%s (pid %d) %s: killed", worker.name, worker.pid, why)
-        worker.kill_at = None
+        worker.kill_at = worker.answer_by = None
         with suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
 
     def disinherit(self) -> None:
         """Closes our ends of the channels, in a forked child."""
-        for worker in self.workers.values():
+        for worker in self.everyone():
             worker.channel.close()
 
     # Birth and death
+
+    def _free_row(self) -> int:
+        taken = {*self._rows.values(), *(worker.row for worker in self.leaving)}
+        return next(row for row in count() if row not in taken)
 
     def _fill(self, index: int, now: float) -> None:
         if self._due.pop(index, None) is None:
             return  # dismissed while the list of who is due was walked
         try:
-            worker = spawn(index, self._role, self._worker_main, self._disinherit)
+            worker = spawn(index, self._rows[index], self._role, self._worker_main, self._disinherit)
         except OSError as error:
             self._due[index] = now + self.policy.delay(index, 0.0, None)
             log.error("cannot fork %s: %s", self._role.name.format(index), error)
@@ -155,14 +193,17 @@ class Fleet:
             pass  # what it still had to say may be the reason
         self._hang_up(worker)
         worker.state = State.GONE
-        del self.workers[worker.index]
+        if worker.retired:
+            self.leaving.remove(worker)
+        else:
+            del self.workers[worker.index]
         self._plan_heir(worker, status)
         self._on_gone(worker, status)
 
     def _plan_heir(self, worker: Worker, status: int) -> None:
         name = f"{worker.name} (pid {worker.pid})"
         how = describe_exit(status)
-        if self._dismissed:
+        if self.dismissed or worker.retired:
             log.log(logging.INFO if status == WORKER_DONE else logging.WARNING, "%s ended: %s", name, how)
             return
         now = time.monotonic()

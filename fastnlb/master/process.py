@@ -37,7 +37,7 @@ class Seat:
 
     index: int
     channel: Channel
-    row: int  # of the shared counter page; a worker's
+    row: int  # of the shared counter page and the board; a worker's, and no other living one has it
 
 
 WorkerMain = Callable[[Seat], int]
@@ -74,6 +74,7 @@ class Worker:
     name: str
     channel: Channel
     started_at: float
+    row: int
     state: State = State.BOOTING
     serving_since: float | None = None
     generation: int = 0  # applied
@@ -83,9 +84,12 @@ class Worker:
     )  # the master's copies of its listening sockets
     staged: dict[SocketKey, socket.socket] = field(default_factory=dict)  # the same, once `offered` is committed
     kill_at: float | None = None
+    booted: bool = False
+    answer_by: float | None = None  # a frame was sent that it has to answer
+    retired: bool = False  # it has no seat any more and drains; its index may be another's
 
 
-def spawn(index: int, role: Role, main: WorkerMain, disinherit: Callable[[], None]) -> Worker:
+def spawn(index: int, row: int, role: Role, main: WorkerMain, disinherit: Callable[[], None]) -> Worker:
     """Forks a child.  `disinherit` runs in the child and closes what is the master's.  Raises OSError."""
     ours, theirs = channel_pair()
 
@@ -101,14 +105,14 @@ def spawn(index: int, role: Role, main: WorkerMain, disinherit: Callable[[], Non
     try:
         pid = os.fork()
         if pid == 0:
-            _become(Seat(index, theirs, index), role, main, leave_master, mask)
+            _become(Seat(index, theirs, row), role, main, leave_master, mask)
     except OSError:
         ours.close()
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
-    return Worker(pid, index, role.name.format(index), ours, time.monotonic())
+    return Worker(pid, index, role.name.format(index), ours, time.monotonic(), row)
 
 
 def dead_children() -> Iterator[tuple[int, int]]:

@@ -1,8 +1,9 @@
 """Brings Snapshots to the workers: whole changes to all of them, and the present state to each heir.
 
 The `Change` decides; this file sends, and keeps the sockets in step: staged with the change, adopted at the
-commit, closed after a rollback.  What a worker lacks is computed from the sockets it holds, so a fresh worker,
-one that takes part in a change and one that missed a change are served by the same few lines.
+commit, closed after a rollback; those that go are closed when no worker has them any more (`parting`).  What a worker
+lacks is computed from the sockets it holds, so a fresh worker, one that takes part in a change and one that missed a
+change are served by the same few lines.  A worker that does not answer in time is killed, and the change goes on.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommi
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.listen import CannotListen, try_options
+from fastnlb.master.parting import Partings
 from fastnlb.master.process import State, Worker
-from fastnlb.master.sockets import SocketPlan, SocketTable, plan_sockets
+from fastnlb.master.sockets import SocketPlan, SocketTable, Staged, plan_sockets
 from fastnlb.model import Cells, Front, Offer, Snapshot, SocketKey
 from fastnlb.preserving import check_privileges
 
+PREPARE_SECONDS = 60.0  # a worker may take: ten thousand certificates take it 10 s
+START_SECONDS = 300.0  # likewise when all of them read everything, on however few processors
+COMMIT_SECONDS = 10.0
 SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
 
 log = logging.getLogger("fastnlb.master")
@@ -61,7 +66,8 @@ class Rollout:
         on_done: Callable[[], None],
         on_failed: Callable[[str], None],
     ) -> None:
-        self._seats = seats
+        self.seats = seats
+        self._partings = Partings(table.close_retired)
         self._fleet = fleet
         self._table = table
         self._fronts = fronts
@@ -89,9 +95,14 @@ class Rollout:
         """Whether a change is under way, so that `apply` would raise ChangeInProgress."""
         return self._change is not None
 
+    @property
+    def rows_used(self) -> int:
+        """How many sockets each worker has."""
+        return len(self._table.row(0))
+
     def settled(self) -> bool:
         """Whether a worker in every seat serves the current Snapshot and nothing is under way."""
-        if self._change is not None or self._current is None or len(self._fleet.workers) < self._seats:
+        if self._change is not None or self._current is None or len(self._fleet.workers) < self.seats:
             return False
         generation = self._current.generation
         return all(w.state is State.SERVING and w.generation == generation for w in self._fleet.workers.values())
@@ -104,22 +115,21 @@ class Rollout:
         plan = plan_sockets(self.snapshot, snapshot)
         for listener in plan.tunes:
             try_options(listener)
-        staged = self._table.open_rows(plan.opens, self._seats)
+        staged = self._table.open_rows(plan.opens, self.seats)
         try:
-            fronts = self._fronts.assign(snapshot)
-            cells = self._cells.assign(snapshot)
-            _check_limits(snapshot, cells)
-            ports = _ports_of_ranges(snapshot, self._table.next_row(0, staged, plan.closes))
-            payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells, ports)))
-            self._next = _Offer(self._last_generation + 1, snapshot, fronts, cells, payload)
+            self._next = self._compose(snapshot, staged, plan)
         except BaseException:
             staged.close()
             raise
         self._last_generation += 1
         self._sockets = plan
         self._change = Change(self._last_generation, snapshot, staged, self._participants())
-        for index in self._change.participants & self._fleet.workers.keys():
-            self._offer_next(self._fleet.workers[index])
+        try:
+            for index in self._change.participants & self._fleet.workers.keys():
+                self._offer_next(self._fleet.workers[index])
+        except BaseException:
+            self._take_back(self._change)
+            raise
         self._perform(self._change.begin())
 
     def health(self) -> list[list[Any]]:
@@ -132,8 +142,22 @@ class Rollout:
         if offer is not None:
             self._cells.inherit_health(offer.cells, known)
 
+    def _compose(self, snapshot: Snapshot, staged: Staged, plan: SocketPlan) -> _Offer:
+        fronts = self._fronts.assign(snapshot)
+        cells = self._cells.assign(snapshot)
+        _check_limits(snapshot, cells)
+        ports = _ports_of_ranges(snapshot, self._table.next_row(0, staged, plan.closes))
+        payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells, ports)))
+        return _Offer(self._last_generation + 1, snapshot, fronts, cells, payload)
+
+    def _take_back(self, change: Change) -> None:
+        """What was begun and cannot go on.  A worker that was not offered it ignores the rollback."""
+        self._tell(change.participants, "rollback")
+        self._drop_next(change)
+
     def close(self) -> None:
         """Closes the sockets and payloads of this object: at the end, and in a forked child."""
+        self._partings = Partings(self._table.close_retired)
         if self._change is not None and self._change.phase is Phase.PREPARING:
             self._change.staged.close()
         for offer in (self._current, self._next):
@@ -146,7 +170,11 @@ class Rollout:
     def booted(self, worker: Worker) -> None:
         if worker.state is not State.BOOTING:
             self._fleet.kill(worker, "booted twice")
-        elif self._current is not None:
+            return
+        worker.booted = True
+        if worker.index >= self.seats:
+            return  # it has no sockets yet; `admit` sees to that
+        if self._current is not None:
             self._offer(worker, self._current, self._table.row(worker.index))
         else:
             self._offer_next(worker)
@@ -154,11 +182,12 @@ class Rollout:
     def prepared(self, worker: Worker, generation: int) -> None:
         if generation != worker.offered:
             return  # an answer to what was rolled back meanwhile
+        worker.answer_by = None
         change = self._change
         if change is not None and change.phase is Phase.PREPARING and change.generation == generation:
             self._perform(change.on_prepared(worker.index))
         else:
-            self._fleet.send(worker, "commit", generation=generation)
+            self._commit(worker, generation)
 
     def refused(self, worker: Worker, generation: int, message: str) -> None:
         change = self._change
@@ -171,22 +200,49 @@ class Rollout:
     def applied(self, worker: Worker, generation: int) -> None:
         if generation != worker.offered or not generation:
             return
-        worker.generation, worker.offered = generation, 0
+        worker.generation, worker.offered, worker.answer_by = generation, 0, None
         worker.holds, worker.staged = worker.staged, {}
         if worker.state is State.PREPARING:
             worker.state = State.SERVING
             worker.serving_since = time.monotonic()
+            self._table.set_present(worker.index)
             log.info("worker %d (pid %d) serves", worker.index, worker.pid)
         if self._change is not None and self._change.generation == generation:
             self._perform(self._change.on_applied(worker.index))
         self._catch_up(worker)
 
+    def parted(self, worker: Worker, generation: int) -> None:
+        self._partings.parted(worker, generation)
+
     def gone(self, worker: Worker) -> None:
+        """It is dead.  Until its heir serves, new connections go to its siblings."""
+        self._partings.gone(worker)
+        if worker.retired:
+            return
+        if self._current is not None and worker.index < self.seats:
+            self._table.set_absent(worker.index)
         if self._change is None:
             return
         # At the start there is no older state for the heir, so it takes its predecessor's part.
         lost = self._change.on_replaced if self._current is None else self._change.on_gone
         self._perform(lost(worker.index))
+
+    # The number of workers; when no change is under way
+
+    def admit(self, worker: Worker) -> None:
+        """Opens the sockets of one worker more, which has booted.  Raises CannotListen and then did nothing."""
+        self._table.open_row(self.snapshot.active_listeners(), worker.index)
+        self.seats += 1
+        self._catch_up(worker)
+
+    def retire(self, index: int) -> int:
+        """Takes the row of the last worker; the generation that its sockets go with, which it has to be told."""
+        worker = self._fleet.workers.get(index)
+        self.seats -= 1
+        # One more than its own: what it says of sockets that went earlier is not said of these.
+        generation = 1 if worker is None else worker.generation + 1
+        self._partings.begin(generation, self._table.retire_row(index), [] if worker is None else [worker])
+        return generation
 
     # Actions of the change
 
@@ -212,7 +268,8 @@ class Rollout:
         self._current, self._next = self._next, None
         self._fronts.adopt(self._current.snapshot, self._current.fronts)
         self._cells.adopt(self._current.cells)
-        self._table.adopt(self._change.staged, self._sockets.closes)
+        gone = self._table.adopt(self._change.staged, self._sockets.closes)
+        self._partings.begin(self._current.generation, gone, self._fleet.everyone())
         for listener in self._sockets.tunes:
             self._table.tune(listener)
 
@@ -222,34 +279,44 @@ class Rollout:
             if worker is None:
                 continue
             if kind == "rollback":
-                worker.offered, worker.staged = 0, {}
-            self._fleet.send(worker, kind, generation=self._last_generation)
+                worker.offered, worker.staged, worker.answer_by = 0, {}, None
+                self._fleet.send(worker, kind, generation=self._last_generation)
+            else:
+                self._commit(worker, self._last_generation)
+
+    def _commit(self, worker: Worker, generation: int) -> None:
+        worker.answer_by = time.monotonic() + COMMIT_SECONDS
+        self._fleet.send(worker, "commit", generation=generation)
 
     def _done(self) -> None:
         self._change = None
-        self._table.close_retired()
         for worker in list(self._fleet.workers.values()):
             self._catch_up(worker)
         self._on_done()
 
     def _failed(self, message: str) -> None:
-        assert self._change is not None and self._next is not None  # noqa: S101 - for the type checker
-        self._change.staged.close()
-        os.close(self._next.payload)
-        self._change = self._next = None
+        assert self._change is not None  # noqa: S101 - for the type checker
+        self._drop_next(self._change)
         self._on_failed(message)
+
+    def _drop_next(self, change: Change) -> None:
+        change.staged.close()
+        if self._next is not None:
+            os.close(self._next.payload)
+        self._change = self._next = None
 
     # Sending a Snapshot
 
     def _participants(self) -> list[int]:
         """Who is asked: at the start every seat, later every worker that serves and has nothing else to answer."""
         if self._current is None:
-            return list(range(self._seats))
+            return list(range(self.seats))
         return [w.index for w in self._fleet.workers.values() if w.state is State.SERVING and not w.offered]
 
     def _catch_up(self, worker: Worker) -> None:
         """Offers the current Snapshot to a worker that was not asked when it was decided on."""
-        if self._current is None or worker.state is not State.SERVING or worker.offered:
+        waits = worker.state is State.SERVING or (worker.booted and worker.state is State.BOOTING)
+        if self._current is None or not waits or worker.offered or worker.index >= self.seats:
             return
         if worker.generation != self._current.generation:
             self._offer(worker, self._current, self._table.row(worker.index))
@@ -271,6 +338,7 @@ class Rollout:
             self._fleet.send(worker, "sockets", fds, generation=offer.generation, ports=ports)
         self._fleet.send(worker, "prepare", [offer.payload], generation=offer.generation)
         worker.offered, worker.staged = offer.generation, row
+        worker.answer_by = time.monotonic() + (START_SECONDS if self._current is None else PREPARE_SECONDS)
         if worker.state is State.BOOTING:
             worker.state = State.PREPARING
 

@@ -1,4 +1,4 @@
-"""The listening sockets: one per (listener name, port, worker index), all made and kept by the master.
+"""The listening sockets: one per (listener name, port, row), all made and kept by the master.  A worker has a row.
 
 The sockets of one listener and port form a SO_REUSEPORT group, over which the kernel spreads new connections.  A
 worker works on a duplicate of its socket; the connections queued on it outlive the worker because the master's copy
@@ -8,7 +8,8 @@ A range of ports has one group, to which the kernel is told to steer all of it (
 there is a group for each port.  A range that changes keeps the groups on ports that it still has.
 
 `open_rows` stages, `adopt` makes it the truth (a commit), `Staged.close` drops it (a rollback), `close_retired`
-closes what the adopted state no longer has, once no worker uses it.  Opening is all or nothing.
+closes what is no longer had, once no worker uses it.  Opening is all or nothing.  `open_row` and `retire_row` are the
+same for one worker more and fewer.  All along, new connections go to sockets that are accepted on (`reuseport`).
 
 A successor of another master begins with the sockets of that one (`inherited`), and takes those that are just what it
 would open.
@@ -36,10 +37,11 @@ from fastnlb.master.listen import (
     set_mss,
     sole_opener,
 )
+from fastnlb.master.reuseport import Groups
 from fastnlb.master.steer import LACKING, Steering, suspects
 from fastnlb.model import Listener, Snapshot, SocketKey
 
-Key = tuple[str, int, int]  # listener, port, worker
+Key = tuple[str, int, int]  # listener, port, row
 Rows = dict[Key, socket.socket]
 
 log = logging.getLogger("fastnlb.master")
@@ -84,13 +86,16 @@ class Staged:
     rows: Rows = field(default_factory=dict)
     fresh: list[socket.socket] = field(default_factory=list)
     steering: dict[str, Steering] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
 
     def close(self) -> None:
-        """The rollback of `open_rows`."""
+        """The rollback of `open_rows`; also in a forked child, so that nothing is said to the kernel."""
         for steering in self.steering.values():
             steering.close()
-        for sock in self.fresh:
+        while self.fresh:
+            sock = self.fresh.pop()
             sock.close()
+            self.groups.forget(sock)
 
 
 class SocketTable:
@@ -100,12 +105,16 @@ class SocketTable:
         self._rows: Rows = {}
         self._inherited = {} if inherited is None else inherited
         self._retired: list[socket.socket] = []
+        self._groups = Groups()
+        for sock in self._inherited.values():
+            self._groups.join(sock)
+        self._absent: set[int] = set()
         self._steering: dict[str, Steering] = {}
 
     def open_rows(self, listeners: Iterable[Listener], count: int) -> Staged:
         """Listening sockets for `count` workers on each listener; the caller's until `adopt`.  Or CannotListen."""
         held = [*self._rows.values(), *self._retired, *self._inherited.values()]
-        opening = _Opening(self._rows, held, count, self._inherited)
+        opening = _Opening(self._rows, held, count, self._groups, self._inherited)
         try:
             for listener in listeners:
                 opening.open(listener)
@@ -115,14 +124,23 @@ class SocketTable:
         return opening.staged
 
     @property
-    def rows(self) -> Rows:
-        """Every socket that is served; not to be changed."""
-        return self._rows
+    def quiet(self) -> bool:
+        """Whether all sockets there are have somebody who accepts, and none is going."""
+        return not self._retired and not self._absent
+
+    def handed_on(self) -> Rows:
+        """Every socket, those of a group in the kernel's order."""
+        order = {sock: at for at, sock in enumerate(self._groups.everyone())}
+        return dict(sorted(self._rows.items(), key=lambda item: order[item[1]]))
 
     def disown(self) -> None:
-        """Closes what was inherited and has no use."""
-        while self._inherited:
-            self._inherited.popitem()[1].close()
+        """What was inherited and has no use goes: no new connections reach it, and its last acceptor is somebody
+        else's.  `close_retired`, when that one is gone.
+        """
+        unused = list(self._inherited.values())
+        self._inherited.clear()
+        self._retired += unused
+        self._groups.arrange(going=unused)
 
     def row(self, index: int) -> dict[SocketKey, socket.socket]:
         """What worker `index` serves."""
@@ -133,16 +151,57 @@ class SocketTable:
         stay = {key: sock for key, sock in self.row(index).items() if key[0] not in closes}
         return stay | _row(staged.rows, index)
 
-    def adopt(self, staged: Staged, closes: Iterable[str] = ()) -> None:
-        """Takes in what `open_rows` made, and retires the sockets of `closes`: still open, but in no row."""
+    def adopt(self, staged: Staged, closes: Iterable[str] = ()) -> list[socket.socket]:
+        """Takes in what `open_rows` made, and retires the sockets of `closes`, which it gives: still open, but in no
+        row, and no new connections go to them.
+        """
         for steering in staged.steering.values():
             _aim(steering)
         stay = set(staged.rows.values())
+        retired: list[socket.socket] = []
         for name in closes:
             self._stop_steering(name)
-            self._retired += [sock for sock in self._pop(name) if sock not in stay]
+            retired += [sock for sock in self._pop(name) if sock not in stay]
+        self._retired += retired
         self._rows.update(staged.rows)
         self._steering.update(staged.steering)
+        absent = [sock for key, sock in staged.rows.items() if key[2] in self._absent]
+        self._groups.arrange(chosen=set(staged.fresh).difference(absent), waiting=absent, going=retired)
+        return retired
+
+    def open_row(self, listeners: Iterable[Listener], row: int) -> None:
+        """Sockets of one worker more on each listener, absent until it is present.  Raises CannotListen."""
+        by_name = {listener.name: listener for listener in listeners}
+        opened: Rows = {}
+        try:
+            for (name, port, _), sibling in [each for each in self._rows.items() if each[0][2] == 0]:
+                self._groups.brace(sibling)
+                with refusal(by_name[name], port):
+                    opened[name, port, row] = sock = listen(by_name[name], port)
+                self._groups.join(sock)
+        except BaseException:
+            self._groups.close(opened.values())
+            raise
+        self._rows.update(opened)
+        self.set_absent(row)
+
+    def retire_row(self, row: int) -> list[socket.socket]:
+        """One worker fewer: its sockets, which no new connections go to any more; still open, but in no row."""
+        retired = [self._rows.pop(key) for key in [key for key in self._rows if key[2] == row]]
+        self._retired += retired
+        self._absent.discard(row)
+        self._groups.arrange(going=retired)
+        return retired
+
+    def set_absent(self, row: int) -> None:
+        """Nobody accepts on its sockets at the moment: new connections go to others, if there are any."""
+        self._absent.add(row)
+        self._groups.arrange(waiting=_row(self._rows, row).values())
+
+    def set_present(self, row: int) -> None:
+        if row in self._absent:
+            self._absent.discard(row)
+            self._groups.arrange(chosen=_row(self._rows, row).values())
 
     def tune(self, listener: Listener) -> None:
         """Gives the sockets of a listener its options, for connections to come; raises nothing after `try_options`.
@@ -153,26 +212,22 @@ class SocketTable:
             if key[0] == listener.name:
                 set_mss(sock, listener)
 
-    def close(self, name: str) -> None:
-        """Closes every socket of one listener."""
-        self._stop_steering(name)
-        for sock in self._pop(name):
-            sock.close()
-
-    def close_retired(self) -> None:
-        """Closes what `adopt` retired."""
-        while self._retired:
-            self._retired.pop().close()
+    def close_retired(self, socks: Iterable[socket.socket] | None = None) -> None:
+        """Closes these of what was retired, or all of it."""
+        closing = set(self._retired if socks is None else socks)
+        self._retired = [sock for sock in self._retired if sock not in closing]
+        self._groups.close(closing)
 
     def close_all(self) -> None:
-        """Closes everything."""
+        """Closes everything; also in a forked child, so that nothing is said to the kernel."""
         for name in list(self._steering):
             self._stop_steering(name)
-        self.close_retired()
-        self.disown()
-        for sock in self._rows.values():
+        for sock in (*self._rows.values(), *self._retired, *self._inherited.values()):
             sock.close()
+            self._groups.forget(sock)
         self._rows.clear()
+        self._retired.clear()
+        self._inherited.clear()
 
     def _stop_steering(self, name: str) -> None:
         steering = self._steering.pop(name, None)
@@ -186,8 +241,10 @@ class SocketTable:
 class _Opening:
     """One call of `open_rows`.  `rows` and `held` are what this process has already, `inherited` what it may take."""
 
-    def __init__(self, rows: Rows, held: Collection[socket.socket], count: int, inherited: Rows) -> None:
-        self.staged = Staged()
+    def __init__(
+        self, rows: Rows, held: Collection[socket.socket], count: int, groups: Groups, inherited: Rows
+    ) -> None:
+        self.staged = Staged(groups=groups)
         self._rows = rows
         self._inherited = inherited
         self._patience = 0.0 if rows or held else START_PATIENCE
@@ -259,6 +316,8 @@ class _Opening:
         with refusal(listener, port), sole_opener(port):
             if not self._ours(listener, port):
                 probe(listener, port, self._patience)
+            if (member := self._member(listener, port)) is not None:
+                self.staged.groups.brace(member)  # nobody accepts on the new ones before the change is decided
             for key in keys:
                 if key not in self.staged.rows:
                     self._take(key, listen(listener, port))
@@ -277,6 +336,7 @@ class _Opening:
         return sock is not None and listens_at(sock, listener.address, port)
 
     def _take(self, key: Key, sock: socket.socket) -> None:
+        self.staged.groups.join(sock)
         self.staged.rows[key] = sock
         self.staged.fresh.append(sock)
         self._held[key[1]].append(sock)
@@ -285,6 +345,10 @@ class _Opening:
         """Whether the listener of this name has sockets on this very address and port."""
         held = [self._rows.get((listener.name, port, index)) for index in range(self._count)]
         return all(sock is not None and is_at(sock, listener.address) for sock in held)
+
+    def _member(self, listener: Listener, port: int) -> socket.socket | None:
+        """A socket of ours on this very address and port, whosever it is: the new ones join its group."""
+        return next((sock for sock in self._held.get(port, ()) if is_at(sock, listener.address)), None)
 
     def _ours(self, listener: Listener, port: int) -> bool:
         """Whether a socket of this process already holds the address, so that a probe would only find ourselves."""

@@ -2,6 +2,7 @@
 
     booted     it is told the Offer in force and the state of the daemon, then to reload if that is wanted
     ask        is handed to `on_ask`, which answers when it can; a reload is begun here
+    workers    is handed to `on_workers`
     propose    the newest proposal is applied as soon as no change is under way; `outcome` tells how it ended, after
                `current` when it was accepted
     its death  another is forked; what it was doing is done again, what it proposed goes on without it
@@ -58,10 +59,13 @@ class Steward:
         disinherit: Callable[[], None],
         rollout: Rollout,
         on_ask: Callable[[str, Answer], None],
+        *,
+        on_workers: Callable[[int], None],
     ) -> None:
         self._exists = control_main is not None
         self._rollout = rollout
         self._on_ask = on_ask
+        self._on_workers = on_workers
         self._state: dict[str, Any] = {}
         self._dismissed = False
         self._reload_wanted = False
@@ -168,6 +172,8 @@ class Steward:
                 self._on_ask(frame.fields["what"], answer)
             case "propose":
                 self._propose(control, frame)
+            case "workers":
+                self._on_workers(frame.fields["count"])
             case "reloaded":
                 self._reload_ended()
             case _:
@@ -247,6 +253,8 @@ class Steward:
             self._rollout.apply(proposal.snapshot)
         except (CannotListen, OSError, MemoryError) as error:
             self.refused(str(error) or type(error).__name__)
+        except Exception as error:
+            self.refused(f"{type(error).__name__}: {error}")  # the rollout is where it was
 
     def _answer(self, proposal: _Proposal, refusal: str | None) -> bool:
         """Whether its author is still there to be answered."""

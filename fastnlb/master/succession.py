@@ -26,7 +26,8 @@ log = logging.getLogger("fastnlb.master")
 
 class Succession:
     """`can_begin` says whether anything is under way that has to end first; `on_failed` hears when it came to
-    nothing, `on_alone` that the predecessor has let go, and `on_abort` that nobody wants this process any more.
+    nothing; `on_alone` that the predecessor has let go, `on_gone` that it has ended, and `on_abort` that nobody wants
+    this process any more.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class Succession:
         *,
         can_begin: Callable[[], bool],
         estate: Callable[[], Estate],
-        give_way: Callable[[int], None],
+        give_way: Callable[[int, dict[str, Any]], None],
         on_failed: Callable[[], None],
         on_alone: Callable[[], None],
+        on_gone: Callable[[], None],
         on_abort: Callable[[], None],
     ) -> None:
         self._predecessor = predecessor
@@ -50,6 +52,7 @@ class Succession:
         self._give_way = give_way
         self._on_failed = on_failed
         self._on_alone = on_alone
+        self._on_gone = on_gone
         self._on_abort = on_abort
         self._answers: list[Answer] = []
         self._wanted = False
@@ -128,9 +131,9 @@ class Succession:
             return "this is process 1, whose end would be the end of its container"
         return ""
 
-    def _on_successor_ready(self, pid: int, _state: dict[str, Any]) -> None:
+    def _on_successor_ready(self, pid: int, state: dict[str, Any]) -> None:
         self._answer(True, f"process {pid} serves, process {os.getpid()} drains its connections")
-        self._give_way(pid)
+        self._give_way(pid, state)
 
     def _on_successor_failed(self, why: str) -> None:
         log.error("hot restart failed, this process goes on: %s", why)
@@ -172,6 +175,7 @@ class Succession:
         except (ChannelClosed, ChannelError):
             self._forget_predecessor()
             self._become_alone()
+            self._on_gone()
 
     def _become_alone(self) -> None:
         if not self._alone:

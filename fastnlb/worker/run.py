@@ -67,6 +67,7 @@ class Worker:
         self._compiled: Compiled | None = None
         self._sockets: dict[SocketKey, int] = {}
         self._prepared: int | None = None
+        self._gone_with = 0  # the generation that sockets went with last
         self._master_gone = False
         self._stopping = False
         self._last_pause_notice = float("-inf")
@@ -76,6 +77,7 @@ class Worker:
             "commit": self._on_commit,
             "rollback": self._on_rollback,
             "drain": self._on_drain,
+            "retire": self._on_retire,
             "stop": self._on_stop,
         }
 
@@ -90,6 +92,8 @@ class Worker:
                 self._take_built()
             elif reason == StopReason.STOP_NOTICE:
                 self._pass_on_notice()
+            elif reason == StopReason.STOP_PARTED:
+                self._tell_parted()
             elif reason == StopReason.STOP_DRAINED:
                 self._say("drained")
                 return WORKER_DONE
@@ -158,6 +162,7 @@ class Worker:
         if self._compiled is not None:
             self._page.put(self._seat.row, self._compiled.numbers)
         fit_descriptor_limit(self._engine)
+        self._gone_with = frame.fields["generation"]
         self._say("applied", generation=frame.fields["generation"])
 
     def _on_rollback(self, frame: Frame) -> None:
@@ -167,6 +172,11 @@ class Worker:
 
     def _on_drain(self, frame: Frame) -> None:
         self._engine.drain(float(frame.fields["seconds"]))
+
+    def _on_retire(self, frame: Frame) -> None:
+        self._gone_with = frame.fields["generation"]
+        self._engine.drain(float(frame.fields["seconds"]), parting=self._engine.keys())
+        self._tell_parted()  # there may have been none
 
     def _on_stop(self, frame: Frame) -> None:
         self._stopping = True
@@ -189,6 +199,12 @@ class Worker:
                 self._channel.flush()
         except ChannelClosed:
             self._orphaned()
+
+    def _tell_parted(self) -> None:
+        """What still parts was in the configuration that it accepts for, and went with a later one."""
+        oldest = self._engine.parting()
+        fit_descriptor_limit(self._engine)
+        self._say("parted", generation=self._gone_with if oldest is None else oldest)
 
     def _pass_on_notice(self) -> None:
         """A worker at its limit pauses and resumes many times a second: one line a minute says enough."""

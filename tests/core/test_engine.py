@@ -230,6 +230,7 @@ def test_a_removed_listener_serves_its_queue_and_is_gone(rig, backend):
         engine.prepare(2, [], [], {})
         engine.commit()
     assert ask(queued) == b"hello"
+    wait_for(lambda: StopReason.STOP_PARTED in one.stop_reasons, "the socket to close")
     with pytest.raises(ConnectionRefusedError):
         one.connect()
 

@@ -81,7 +81,7 @@ def test_int_kills_who_does_not_listen(start: Start, tmp_path: Path) -> None:
     assert not any(map(process_state, pids))
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU])
+@pytest.mark.parametrize("number", [signal.SIGUSR1])
 def test_signals_of_a_later_version_are_logged_and_survived(start: Start, number: signal.Signals) -> None:
     program = start(1, port := free_port())
     program.wait_line("ready")

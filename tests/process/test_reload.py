@@ -70,9 +70,9 @@ def test_settings_that_wait_for_the_next_start_are_named(site: Site) -> None:
     port = free_port()
     site.write(port)
     site.start()
-    site.write(port, head=HEAD.replace("workers: 2", "workers: 3"))
+    site.write(port, head=HEAD.replace("shutdown_timeout: 5", "shutdown_timeout: 7"))
     site.reload()
-    site.running.wait_line(".* WARNING control: workers: 2 -> 3 takes effect at the next start")
+    site.running.wait_line(".* WARNING control: shutdown_timeout: 5 -> 7 takes effect at the next start")
     assert len(site.workers) == 2
 
 
@@ -170,7 +170,7 @@ def test_reloads_leak_neither_descriptors_nor_processes(site: Site) -> None:
     for number in range(20):
         site.write(*ports[: 2 - number % 2])
         site.reload_done()
-    assert wait_steady(held, "descriptors") == before
+    wait_for(lambda: held() == before, "the descriptors of before")
     assert [site.running.pid, *children(site.running.pid)] == family
 
 

@@ -35,7 +35,7 @@ _HEAD = struct.Struct("!IQ")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`at` is in seconds since the loop began; `step` connect, handshake, send, receive or end; `number` an errno or 0."""
+    """`at`: seconds since the loop began; `step`: connect, handshake, send, receive, end; `number`: an errno or 0."""
 
     at: float
     step: str

@@ -120,7 +120,7 @@ class Rig:
             elif reason == StopReason.STOP_WATCH:
                 self._wake_read.recv(1)
                 return
-            else:
+            elif reason != StopReason.STOP_PARTED:
                 return
 
     def pause(self) -> None:

@@ -118,9 +118,13 @@ class TinyWorker:
             self.commit()
             self.wait_while(f"hold-applied-{self.seat.index}")
             self.channel.send("applied", generation=generation)
+            self.channel.send("parted", generation=generation)
         elif frame.kind == "rollback":
             self.drop(self.staged)
         elif not self.flag("deaf"):
+            if frame.kind == "retire":
+                self.drop(self.serving)
+                self.channel.send("parted", generation=generation)
             return self.leave(frame.kind)
         return None
 
@@ -147,7 +151,7 @@ class TinyWorker:
 
     def leave(self, kind: str) -> int:
         self.drop(self.serving)
-        if kind == "drain":
+        if kind != "stop":
             self.wait_while("hold-drain")
             self.channel.send("drained")
         return 0

@@ -81,11 +81,15 @@ class FakeChannel:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, Any]] = []
+        self.workers: list[int] = []
         self.closed = False
 
     def send(self, kind: str, fds: Iterable[int] = (), **fields: Any) -> None:
         if self.closed:
             raise ChannelClosed
+        if kind == "workers":
+            self.workers.append(fields["count"])
+            return
         payloads = [decode_snapshot(read_payload(fd)) for fd in fds]
         self.sent.append((kind, (fields["serial"], *payloads) if kind == "propose" else fields or None))
 
@@ -169,12 +173,12 @@ def test_whoever_has_asked_hears_why_nothing_has_changed() -> None:
 
 def test_what_has_to_wait_for_the_next_start_is_said_too() -> None:
     stage = Stage()
-    stage.reload(loaded(snapshot(), Problem(0, 0, "", "beware", warning=True), workers=7))
+    stage.reload(loaded(snapshot(), Problem(0, 0, "", "beware", warning=True), shutdown_timeout=7))
     (accepted, said), *_ = stage.ends
     assert accepted
     assert said == [
         "f.yaml: warning: beware",
-        "workers: 1 -> 7 takes effect at the next start",
+        "shutdown_timeout: 30 -> 7 takes effect at the next start",
         "nothing has changed",
     ]
 
@@ -261,8 +265,30 @@ def test_the_end_of_the_channel_is_no_failure_of_the_reload() -> None:
 
 def test_settings_that_cannot_change_are_named(lines: pytest.LogCaptureFixture) -> None:
     stage = Stage()
+    stage.reload(loaded(snapshot(), user="www"))
+    assert "user: none -> www takes effect at the next start" in lines.messages
+
+
+def test_the_master_is_told_the_number_of_workers_when_a_reload_went_well() -> None:
+    stage = Stage()
     stage.reload(loaded(snapshot(), workers=3))
-    assert "workers: 1 -> 3 takes effect at the next start" in lines.messages
+    assert stage.ends == [(True, ["workers: 1 -> 3"])]
+    assert stage.channel.workers == [3]
+    stage.reload(loaded(snapshot(port=2), workers=4))
+    stage.outcome(1, False, "listener l: cannot listen")
+    stage.reload(ConfigError([Problem(3, 9, "x", "no")]))
+    assert stage.channel.workers == [3]
+    stage.reload(loaded(snapshot(port=2), workers=4))
+    stage.outcome(2, True)
+    assert stage.ends[-1] == (True, ["workers: 3 -> 4", "~ listener l: port 1 -> 2"])
+    assert stage.channel.workers == [3, 4]
+
+
+def test_the_number_is_told_again_as_signals_may_have_changed_it() -> None:
+    stage = Stage()
+    stage.reload(loaded(snapshot()))
+    assert stage.ends == [(True, ["nothing has changed"])]
+    assert stage.channel.workers == [1]
 
 
 def test_the_differences_of_settings_are_spelled_as_in_the_file() -> None:
@@ -273,7 +299,6 @@ def test_the_differences_of_settings_are_spelled_as_in_the_file() -> None:
     assert fixed_differences(old, new) == [
         f"{what} takes effect at the next start"
         for what in (
-            "workers: 1 -> 2",
             "run_dir: none -> /run/x",
             "admin.socket: admin.sock -> a.sock",
             "user: none -> nobody",

@@ -65,7 +65,8 @@ class Stage:
     # As a channel
 
     def send(self, kind: str, fds: Iterable[int] = (), **fields: Any) -> None:
-        self.sent.append((kind, next((decode_snapshot(read_payload(fd)) for fd in fds), None)))
+        if kind != "workers":
+            self.sent.append((kind, next((decode_snapshot(read_payload(fd)) for fd in fds), None)))
 
     def proposed(self) -> Snapshot | None:
         """What was proposed since the last time, which must be all that was said."""
