@@ -251,7 +251,7 @@ cdef struct Table:         # one compiled Snapshot; immutable but for cursors, r
 cdef struct Acceptor:
     int fd                 # owned: this worker's copy of the listening socket; -1 = free slot
     uint32_t listener      # index into the listeners of its table
-    Table* table           # counted in table.refs: what a parting socket goes on accepting for; NULL = the current one
+    Table* table           # counted in table.refs: what a parting socket accepts for; NULL = the current one
     uint64_t until_ms      # parting: when it is closed
 
 cdef enum:

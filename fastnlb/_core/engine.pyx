@@ -197,8 +197,8 @@ cdef class Engine:
     def commit(self):
         """Serve the prepared configuration.  Connections keep the one they were accepted under.
 
-        Sockets that are gone go on accepting for a while for the one they had (`parting`).  Raises OSError when a new socket cannot be
-        watched (the kernel is out of memory); everything else is in force then.
+        Sockets that are gone go on accepting for a while for the one they had (`parting`).  Raises OSError when a
+        new socket cannot be watched (the kernel is out of memory); everything else is in force then.
         """
         cdef Table* old = self.k.table
         if self.prepared == NULL:

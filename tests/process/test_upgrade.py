@@ -37,23 +37,28 @@ def workers_of(master: int) -> list[int]:
     return [pid for pid in children(master) if process_name(pid).startswith("fastnlb:w")]
 
 
-class Transfer(threading.Thread):
-    """A long exchange through one connection; `result` has the digests of both directions when it is over."""
+class Transfers(threading.Thread):
+    """One long exchange after the other, both ways at once; `results` has the digests of both directions of each."""
 
-    SIZE = 64 << 20
+    SIZE = 128 << 20
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
         self._port = port
-        self.result: tuple[bytes, bytes] | None = None
+        self._enough = threading.Event()
+        self.results: list[tuple[bytes, bytes]] = []
 
     def run(self) -> None:
-        with socket.create_connection(("127.0.0.1", self._port), timeout=60) as sock:
-            self.result = stream.exchange(sock, self.SIZE, self.SIZE)
+        while not self._enough.is_set():
+            with socket.create_connection(("127.0.0.1", self._port), timeout=60) as sock:
+                self.results.append(stream.exchange(sock, self.SIZE, self.SIZE))
 
     def assert_whole(self) -> None:
+        self._enough.set()
         self.join(100)
-        assert self.result == (stream.digest(self.SIZE),) * 2
+        assert not self.is_alive()
+        assert self.results
+        assert set(self.results) == {(stream.digest(self.SIZE),) * 2}
 
 
 # Nothing is lost
@@ -76,18 +81,16 @@ def test_ten_hot_restarts_lose_no_connection(line: Lineage, tls: bool) -> None:
 
 
 @pytest.mark.slow
-def test_a_transfer_goes_on_across_a_hot_restart_byte_for_byte(line: Lineage, tmp_path: Path) -> None:
+def test_transfers_go_on_across_hot_restarts_byte_for_byte(line: Lineage, tmp_path: Path) -> None:
     port = free_port()
     with servers.running("mirror", tmp_path) as mirror:
         line.write(port, head=line.head, server=mirror)
         line.start()
-        transfer = Transfer(port)
-        transfer.start()
-        old = line.master
-        wait_for(lambda: sum(each["connections"] for each in line.status()["workers"]) == 1, "the connection")
-        line.upgrade()
-        transfer.assert_whole()
-        wait_for(lambda: not alive(old), "the predecessor to end with its last connection")
+        transfers = Transfers(port)
+        transfers.start()
+        for _ in range(2):
+            line.upgrade_alone()
+        transfers.assert_whole()
 
 
 def test_a_connection_stays_with_the_old_process_and_new_ones_go_to_the_new(line: Lineage) -> None:
@@ -146,6 +149,33 @@ def test_a_successor_serves_what_is_configured_now_and_with_as_many_workers(line
         load.wait_more(20)
     assert load.failures == []
     assert not serves(second)
+
+
+def test_a_successor_with_fewer_workers_and_listeners_loses_no_connection(line: Lineage) -> None:
+    kept, gone, moved, there = free_port(), free_port(), free_port(), free_port()
+    line.write(kept, gone, moved, head=line.head.replace("workers: 2", "workers: 4"))
+    line.start()
+    with closed_loop(kept) as load, closed_loop(gone) as leaving:
+        load.wait_more(20)
+        leaving.wait_more(20)
+        line.write(kept, head=line.head.replace("workers: 2", "workers: 1"))
+        text = line.file.read_text()
+        line.file.write_text(
+            text + f"  - {{name: l2, protocol: TCP, address: 127.0.0.1, port: {there}, server_group: g}}\n"
+        )
+        new = line.upgrade_alone()
+        load.wait_more(50)
+        assert (len(workers_of(new)), serves(there)) == (1, True)
+    assert load.failures == []
+    # Who comes to what is not served any more is told so at once, and nobody who has been let in is turned away.
+    assert {failure.step for failure in leaving.failures} <= {"connect"}
+    assert not serves(moved)
+    line.write(kept, gone, head=line.head.replace("workers: 2", "workers: 3"))
+    with closed_loop(kept) as load:
+        line.upgrade_alone()
+        load.wait_more(20)
+        assert serves(gone)
+    assert load.failures == []
 
 
 def test_health_is_known_at_once(line: Lineage) -> None:
@@ -402,9 +432,10 @@ def test_process_1_does_not_end_its_container(monkeypatch: pytest.MonkeyPatch) -
             lambda: None,
             can_begin=lambda: True,
             estate=Estate,
-            give_way=lambda _pid: None,
+            give_way=lambda _pid, _state: None,
             on_failed=lambda: None,
             on_alone=lambda: None,
+            on_gone=lambda: None,
             on_abort=lambda: None,
         )
         succession.ask(lambda *answer: said.append(answer))
