@@ -5,22 +5,26 @@
     going    is about to be closed: passed over; where the whole group is going, new requests are dropped, so that the
              client asks again in a second, while handshakes that are under way still end
 
-Two classic BPF programs do it, which take no privilege.  One, for the group, names the index of a member: members are
+Two classic BPF programs do it.  One, for the group, takes no privilege and names the index of a member: members are
 indexed in the order they were listened on, and when one is closed the last takes its index.  Here is the same list
 (`join`, `forget`), which is right as long as nobody else has a copy of a socket that is closed.  An index that is not
 there makes the kernel fall back to its hash, so a program that is outdated for a moment does no harm, and a socket
-that is closed has new requests dropped first.  The other, for one socket, lets everything pass but a SYN.
+that is closed has new requests dropped first.  The other, for one socket, lets everything pass but a SYN.  There are
+kernels that take CAP_NET_ADMIN for it; without, who comes while the whole group is going is accepted until it is
+closed, and who comes in the very last round trip is reset.
 
-That a program cannot be attached is logged and nothing more: the sockets work, and lose what they lost without.
+That a program cannot be attached is logged, once, and nothing more: the sockets work all the same.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF = 26, 51, 68
@@ -70,8 +74,8 @@ def one_of(indexes: list[int]) -> list[Instruction]:
 
 
 def drop_new_requests(sock: socket.socket) -> None:
-    """From now on no SYN reaches this listening socket."""
-    _attach(sock, SO_ATTACH_FILTER, no_new_requests())
+    """From now on no SYN reaches this listening socket, where the kernel lets us."""
+    _attach(sock, SO_ATTACH_FILTER, no_new_requests(), {errno.EPERM: "it takes CAP_NET_ADMIN"})
 
 
 class Groups:
@@ -102,6 +106,12 @@ class Groups:
         if place in self._programs:
             self._waiting.add(sock)
 
+    def inherit(self, sock: socket.socket) -> None:
+        """A predecessor has listened on it, in the order of these calls, and may have left a program on its group."""
+        self.join(sock)
+        with suppress(OSError):  # there is none
+            sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0)
+
     def forget(self, sock: socket.socket) -> None:
         """It has just been closed."""
         self._waiting.discard(sock)
@@ -124,7 +134,9 @@ class Groups:
         for sock in order:
             sock.close()
             self.forget(sock)
-        self._arrange(places)
+        # Not detached: a child that is being forked has copies for a moment, and the kernel's hash would find them.
+        for place in places & self._members.keys():
+            self._aim(place, self._wanted(place))
 
     def arrange(
         self,
@@ -149,7 +161,7 @@ class Groups:
             elif len(wanted) < len(members):
                 self._aim(place, wanted)
             elif self._programs.pop(place, None) is not None:
-                _set_option(members[0], SO_DETACH_REUSEPORT_BPF, struct.pack("=i", 0))
+                _set_option(members[0], SO_DETACH_REUSEPORT_BPF, struct.pack("=i", 0), {})
 
     def _wanted(self, place: Place) -> list[int]:
         """The indexes of those that may be chosen; better one that is waiting than none."""
@@ -158,18 +170,28 @@ class Groups:
 
     def _aim(self, place: Place, wanted: list[int]) -> None:
         if wanted and self._programs.get(place) != wanted:
-            _attach(self._members[place][0], SO_ATTACH_REUSEPORT_CBPF, one_of(wanted))
+            _attach(self._members[place][0], SO_ATTACH_REUSEPORT_CBPF, one_of(wanted), {})
             self._programs[place] = wanted
 
 
-def _attach(sock: socket.socket, option: int, program: list[Instruction]) -> None:
+def _attach(sock: socket.socket, option: int, program: list[Instruction], lacking: dict[int, str]) -> None:
     code = b"".join(struct.pack("=HBBI", each.code, each.jt, each.jf, each.k) for each in program)
     body = ctypes.create_string_buffer(code, len(code))
-    _set_option(sock, option, struct.pack("@HP", len(program), ctypes.addressof(body)))  # struct sock_fprog
+    _set_option(sock, option, struct.pack("@HP", len(program), ctypes.addressof(body)), lacking)  # struct sock_fprog
 
 
-def _set_option(sock: socket.socket, option: int, value: bytes) -> None:
+_told: set[int] = set()
+
+
+def _set_option(sock: socket.socket, option: int, value: bytes, lacking: dict[int, str]) -> None:
+    """`lacking` are the errors that are to be expected, in words."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, option, value)
     except OSError as error:
-        log.warning("the kernel takes no socket filter, so connections may be reset as sockets close: %s", error)
+        if option not in _told:
+            _told.add(option)
+            level = logging.INFO if error.errno in lacking else logging.WARNING
+            why = lacking.get(error.errno or 0) or error.strerror or error
+            log.log(
+                level, "listening sockets that go may reset a client: the kernel takes no filter on them: %s", why
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -80,6 +81,45 @@ def test_a_diff_needs_a_daemon(site: Site) -> None:
     asked = command("check", "-c", str(site.file), "--diff")
     assert asked.returncode == 4
     assert "no daemon of this user is running" in asked.stderr
+
+
+def test_a_retired_worker_that_is_killed_takes_its_counts_with_it(site: Site) -> None:
+    port = free_port()
+    site.write(port)
+    site.start()
+    kept, retired = site.workers
+
+    def counted() -> int:
+        answer = json.loads(command("status", "--output", "json").stdout)
+        return int(answer["listeners"][0]["connections"])
+
+    socks = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    try:
+        wait_for(lambda: counted() == 20, "all of them to be accepted")
+        site.running.signal(signal.SIGTTOU)
+        site.wait_count("worker 1 is retired", 1)
+        assert "draining" in command("status").stdout
+        os.kill(retired, signal.SIGKILL)
+        wait_for(lambda: site.workers == [kept], "its end")
+        wait_for(lambda: 0 < counted() < 20, "its connections not to count any more")
+    finally:
+        for sock in socks:
+            sock.close()
+    wait_for(lambda: counted() == 0, "nothing to be left")
+
+
+def test_a_reload_changes_the_number_of_workers_and_says_so(site: Site) -> None:
+    port = free_port()
+    site.write(port)
+    site.start()
+    site.write(port, head=HEAD.replace("workers: 2", "workers: 3"))
+    assert command("reload").stdout == "workers: 2 -> 3\n"
+    wait_for(lambda: len(site.workers) == 3, "one more")
+    assert command("reload").stdout == "nothing has changed\n"
+    site.running.signal(signal.SIGTTOU)
+    wait_for(lambda: len(site.workers) == 2, "one fewer")
+    assert command("reload").stdout == "nothing has changed\n"
+    wait_for(lambda: len(site.workers) == 3, "what the file says")
 
 
 def test_a_reload_that_is_refused_says_why_and_that_nothing_has_changed(site: Site) -> None:

@@ -89,6 +89,11 @@ def test_the_number_of_workers_changes(site: Site, change: Change) -> None:
     through_all_sizes(site, change)
 
 
+def test_no_privilege_is_needed(site: Site) -> None:
+    site.wrapper = ("-m", "support.own_network")
+    through_all_sizes(site, by_signals)
+
+
 @needs_namespaces
 @pytest.mark.parametrize("migrate", ["0", "1"])
 def test_whether_or_not_the_kernel_moves_requests_on(tmp_path: Path, migrate: str) -> None:

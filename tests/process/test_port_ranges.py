@@ -154,6 +154,22 @@ def test_all_workers_take_part(way: str, site: Site, serve: Serve) -> None:
     assert min(row["accepted"] for row in counter_rows(site.running.pid)) >= 20
 
 
+def test_the_number_of_workers_changes(way: str, site: Site, serve: Serve) -> None:
+    serve(FIRST, MIDDLE)
+    write(site, tls=False)
+    start(site, way)
+    sockets = 100 if way == EACH else 1
+    ports = range(FIRST, LAST + 1)
+    for number, count in ((signal.SIGTTIN, 3), (signal.SIGTTOU, 2), (signal.SIGTTOU, 1), (signal.SIGTTIN, 2)):
+        site.running.signal(number)
+        for _ in range(50):
+            assert plain(FIRST) == b"%d\n" % FIRST
+            assert plain(MIDDLE) == b"%d\n" % MIDDLE
+        wait_for(lambda count=count: len(site.workers) == count, f"{count} workers")  # type: ignore[misc]
+        wait_for(lambda count=count: listening_sockets(site, ports) == count * sockets, "sockets")  # type: ignore[misc]
+    assert "ERROR" not in site.running.output()
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_curl_asks_three_ports(way: str, site: Site) -> None:
     def answer(sock: socket.socket) -> None:
@@ -218,13 +234,13 @@ def test_a_reload_changes_and_removes_the_range_and_leaves_connections_alone(
         with client(LAST + 50) as grown, client(MIDDLE):
             write(site, first=MIDDLE)
             site.reload_done()
-            assert refused(FIRST)
+            wait_for(lambda: refused(FIRST), "the ports that are gone to close")
             assert refused(LAST + 50)
             with client(MIDDLE):
                 pass
             site.file.write_text(HEAD)
             site.reload_done()
-            assert refused(MIDDLE)
+            wait_for(lambda: refused(MIDDLE), "the range to close")
             assert all(map(lives, (first, last, grown)))
     assert site.workers == workers
     assert programs_of(site.running.pid) == []
@@ -340,6 +356,6 @@ def test_a_thousand_ports_with_a_socket_each(site: Site, serve: Serve) -> None:
             site.wait_count(" serves", 3)
             write(site, first=FIRST + 999, last=FIRST + 1000)
             site.reload_done()
-            assert refused(FIRST)
+            wait_for(lambda: refused(FIRST), "the ports that are gone to close")
             del last
         assert site.running.exit_code is None

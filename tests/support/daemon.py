@@ -67,13 +67,13 @@ class Daemon:
 
 
 def counter_rows(master: int) -> list[dict[str, int]]:
-    """The counter page of a daemon, a row per worker."""
+    """The counter page of a daemon: the rows that a worker has, or had."""
     descriptor = next(fd for fd, what in descriptors(master).items() if MEMORY_NAME in what)
     with Path(f"/proc/{master}/fd/{descriptor}").open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         with mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ) as page:
             rows = [struct.unpack_from(ROW, page, at) for at in range(0, size - size % STRIDE, STRIDE)]
-    return [dict(zip(NAMES, row, strict=True)) for row in rows]
+    return [dict(zip(NAMES, row, strict=True)) for row in rows if any(row)]
 
 
 def worker_sockets(pid: int) -> int:

@@ -19,7 +19,7 @@ closes it.  Files in FOLDER steer it, as it comes to the point:
 TINY_CONTROL=1 adds a control process that proposes the ports in FOLDER/next at each `reload`, without a wait for the
 outcome, and writes what it is told to FOLDER/told.  The file `control-impostor` makes it send a frame of a worker.
 
-USR2 makes the master apply the ports in FOLDER/next.
+USR2 makes the master apply the ports in FOLDER/next.  TINY_PATIENCE: seconds that a worker has for an answer.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from fastnlb.channel import (
     payload_descriptor,
     read_payload,
 )
+from fastnlb.master import rollout
 from fastnlb.master.arbiter import Arbiter
 from fastnlb.master.listen import CannotListen
 from fastnlb.master.process import WORKER_REFUSED, Seat
@@ -237,6 +238,8 @@ def main() -> int:
     folder, workers, ports = Path(sys.argv[1]), int(sys.argv[2]), [int(port) for port in sys.argv[3:]]
     timeout = int(os.environ.get("TINY_SHUTDOWN_TIMEOUT", "10"))
     pid_file = os.environ.get("TINY_PID_FILE")
+    patience = float(os.environ.get("TINY_PATIENCE", "60"))
+    rollout.PREPARE_SECONDS = rollout.COMMIT_SECONDS = patience
     TinyArbiter.folder = folder
     arbiter = TinyArbiter(
         Settings(workers=workers, shutdown_timeout=timeout, core_dumps=True),  # or only root may look at it

@@ -4,12 +4,13 @@ import os
 from dataclasses import replace
 
 import pytest
-from support.procs import free_port, listening_inodes
+from support.procs import descriptors, free_port, listening_inodes
 
 from fastnlb.board import CACHE_LINE, LISTENER_CELLS, SERVER_CELLS, Board, Health, Reason
 from fastnlb.master.cells import NO_BOARD, REST_SECONDS, CellBook
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.listen import CannotListen
+from fastnlb.master.process import State, Worker
 from fastnlb.master.rollout import Rollout
 from fastnlb.master.sockets import SocketTable
 from fastnlb.model import Listener, Server, ServerGroup, Snapshot
@@ -141,3 +142,33 @@ def test_a_limit_without_a_cell_is_refused_and_not_forgotten(limit):
         rollout.apply(replace(wanted, listeners=(limited,)))
     assert not listening_inodes(limited.port)
     assert not rollout.changing
+
+
+class Broken:
+    """A fleet that cannot be told anything, as after a defect of ours."""
+
+    def __init__(self):
+        self.workers = {0: Worker(1, 0, "worker 0", None, 0.0, 0, state=State.SERVING)}
+        self.sent = []
+
+    def send(self, _worker, kind, fds=(), **_fields):
+        self.sent.append(kind)
+        if kind == "prepare":
+            raise RuntimeError("odd")
+
+    def everyone(self):
+        return list(self.workers.values())
+
+
+def test_a_change_that_cannot_begin_leaves_nothing_behind():
+    fleet = Broken()
+    rollout = Rollout(1, fleet, SocketTable(), Fronts(1), CellBook(NO_BOARD), on_done=None, on_failed=None)
+    wanted = snapshot(1)
+    wanted = replace(wanted, listeners=(replace(wanted.listeners[0], port=free_port()),))
+    before = descriptors(os.getpid())
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="odd"):
+            rollout.apply(wanted)
+        assert not rollout.changing
+    assert fleet.sent == ["sockets", "prepare", "rollback"] * 2
+    assert descriptors(os.getpid()) == before
