@@ -31,6 +31,7 @@ from fastnlb.stats.page import MEMORY_NAME, STRIDE, Page
 WORKERS = (2, 4)
 BOUND = 1.25
 PAUSE = 0.002
+CONTROL = "fastnlb:control"
 
 
 class Daemon:
@@ -64,7 +65,7 @@ class Daemon:
         """As a crash would; the first in the list of children that holds connections."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         names = {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in children}
-        os.kill(int(next(pid for pid, name in names.items() if "worker" in name)), signal.SIGKILL)
+        os.kill(int(next(pid for pid, name in names.items() if name != CONTROL)), signal.SIGKILL)
 
     def stop(self) -> None:
         self._process.terminate()

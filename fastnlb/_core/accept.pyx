@@ -11,8 +11,8 @@ from .limit cimport limit_enter
 from .overload cimport overload_evict, overload_full
 from .pipes cimport pipes_clear
 from .poller cimport POLL_ACCEPTOR, poll_add_level, poll_key, poll_remove
-from .sys cimport (EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4,
-                   close, errno)
+from .sys cimport (EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, POLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK,
+                   accept4, close, errno, poll, pollfd)
 
 cdef enum:
     ACCEPTS_PER_TURN = 32      # a storm of connections must not hold up running relays
@@ -45,7 +45,7 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
             pipes_clear(&k.pipes)
         if _room(k) == 0 or overload_full(k):
             # Places that were made free count from the next turn on, and the socket is reported again until then.
-            if overload_evict(k, ACCEPTS_PER_TURN) == 0:
+            if not _is_waited_at(acceptor) or overload_evict(k, ACCEPTS_PER_TURN) == 0:
                 _pause(k)
             return
         fd = accept4(acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
@@ -100,10 +100,27 @@ cdef void accept_resume(Core* k) noexcept nogil:
 
 cdef bint _has_room_again(Core* k) noexcept nogil:
     cdef uint32_t enough = k.descriptor_limit // 32 + 1
-    if _room(k) < enough or overload_full(k):
+    if (_room(k) < enough or overload_full(k)) and _somebody_waits(k):
         overload_evict(k, max(enough, <uint32_t> ACCEPTS_PER_TURN))
         conn_reap(k)
     return _room(k) >= enough and not overload_full(k)
+
+
+cdef bint _somebody_waits(Core* k) noexcept nogil:
+    """Asked before others are sent away: a full house alone is no reason."""
+    cdef uint32_t i
+    for i in range(k.acceptor_count):
+        if k.acceptors[i].fd >= 0 and _is_waited_at(&k.acceptors[i]):
+            return True
+    return False
+
+
+cdef bint _is_waited_at(const Acceptor* acceptor) noexcept nogil:
+    cdef pollfd asked
+    asked.fd = acceptor.fd
+    asked.events = POLLIN
+    asked.revents = 0
+    return poll(&asked, 1, 0) == 1
 
 
 cdef bint _listen(Core* k, uint32_t acceptor) noexcept nogil:
