@@ -18,7 +18,7 @@ PLACES = ["--listen", "127.0.0.1:8443", "--server", "127.0.0.1:8080"]
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Snapshot]:
     snapshots: list[Snapshot] = []
-    monkeypatch.setattr(module, "serve", lambda snapshot, settings: snapshots.append(snapshot) or 0)
+    monkeypatch.setattr(module, "serve", lambda snapshot, settings, **_: snapshots.append(snapshot) or 0)
     monkeypatch.setattr(module.log, "setup", lambda level, form: None)
     return snapshots
 
