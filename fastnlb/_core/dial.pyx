@@ -1,13 +1,15 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See dial.pxd for the contract.
 
+from libc.string cimport memcmp
+
 from .account cimport account_leave_server, account_server
 from .asclient cimport asclient_bind, asclient_find
 from .board cimport atomic_add32, atomic_load32, atomic_store32
 from .counters cimport N_CONNECTS, N_CONNECTS_FAILED, N_PRESERVE_FAILED, N_PRESERVE_OTHER_PORT
 from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Server, Step
-from .endpoint cimport Endpoint, endpoint_local
-from .half cimport half_adopt, half_close
+from .endpoint cimport Endpoint, endpoint_local, endpoint_peer, endpoint_take
+from .half cimport half_adopt, half_close, half_reset
 from .pick cimport pick_server
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
@@ -121,11 +123,25 @@ cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil:
     if c.server_half.exhaust and (getsockopt(c.server_half.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 or error):
         dial_failed(k, c)
         return False
+    if _is_ourselves(c.server_half.fd, server):
+        half_reset(k, &c.server_half)    # which keeps the port from the server for no longer than this
+        dial_failed(k, c)
+        return False
     # Looked at first: a line that every worker writes to is a line that every worker waits for.
     if server.cell != NULL and atomic_load32(&server.cell.failures) != 0:
         atomic_store32(&server.cell.failures, 0)
     k.count[<int> N_CONNECTS] += 1
     return True
+
+
+cdef bint _is_ourselves(int fd, const Server* server) noexcept nogil:
+    """Where nobody listens and the kernel gave us that very port, TCP connects the socket to itself."""
+    cdef Endpoint here, there
+    if not endpoint_take(&there, &server.address) or not endpoint_local(&here, fd):
+        return False
+    if memcmp(here.address, there.address, sizeof(here.address)) != 0:
+        return False           # on another machine, as most are: nothing more is asked
+    return endpoint_peer(&there, fd) and here.port == there.port
 
 
 cdef void dial_failed(Core* k, Conn* c) noexcept nogil:

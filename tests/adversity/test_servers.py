@@ -12,8 +12,10 @@ import os
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import pytest
+from support.own_network import may_steer, own_network
 from support.procs import free_port, wait_for, wait_steady
 from support.rig import echo, receive_all
 from support.tls_client import reset
@@ -41,6 +43,25 @@ def test_a_server_that_refuses_resets_the_client_after_its_handshake(rig, materi
     assert assert_no_clean_end(client) == b""
     one.wait_idle()
     assert one.counters()["closed_refused"] == one.counters()["connects_failed"] == 1
+
+
+@pytest.mark.skipif(bool(may_steer()), reason=may_steer())
+def test_a_server_that_is_down_is_not_stood_in_for_by_the_socket_to_it(rig):
+    """TCP connects a socket to itself when nobody listens on the port that the kernel gave it: the client would get
+    its own bytes back, and the server could not start for as long as that lasts.
+    """
+    with own_network():
+        one = rig([("127.0.0.1", 20002)])
+        Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("20000 20003")
+        for port in range(15000, 15008):
+            near = ("127.0.0.1", port)
+            with contextlib.suppress(ConnectionError), socket.create_connection(one.address, 10, near) as client:
+                client.sendall(b"question")
+                assert client.recv(8) == b""
+        one.wait_idle()
+        assert one.counters()["connects"] == 0
+        with socket.create_server(("127.0.0.1", 20002)):
+            pass
 
 
 def test_refusing_and_black_hole_servers_are_passed_over(rig, backend, material, version, black_hole):

@@ -104,6 +104,14 @@ def test_with_none_of_the_family_the_client_is_reset(rig, backend):
     assert one.counters()["closed_refused"] == one.counters()["preserve_failed"] == 1
 
 
+def test_a_client_that_is_to_be_its_own_server_is_not_connected_to_itself(rig, server):
+    """Nobody listens there, and TCP would connect the socket to itself."""
+    own = ("127.0.0.1", free_port())
+    one = rig([own, server], group=PRESERVE)
+    assert peer(connect(one, source=own)) == repr(own)
+    assert one.counters()["connects_failed"] == 1
+
+
 def test_a_server_that_refuses_is_blamed_as_ever(board, rig, server):
     one = rig([("127.0.0.1", free_port()), server], group=PRESERVE, board=(board.address(), board.places, 0))
     assert CLIENT in peer(connect(one))
