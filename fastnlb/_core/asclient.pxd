@@ -5,7 +5,7 @@
 # What fails here is nothing that the server did.
 
 from .defs cimport Conn
-from .endpoint cimport Endpoint, endpoint_give, endpoint_peer, endpoint_plain
+from .endpoint cimport Endpoint, endpoint_give, endpoint_is_any, endpoint_peer, endpoint_plain
 from .sys cimport (AF_INET, AF_INET6, IP_BIND_ADDRESS_NO_PORT, IP_TRANSPARENT, IPPROTO_IP, IPPROTO_IPV6,
                    IPV6_TRANSPARENT, SO_REUSEADDR, SOL_SOCKET, bind, setsockopt, sockaddr, sockaddr_storage,
                    socklen_t)
@@ -16,9 +16,12 @@ cdef inline bint asclient_find(const Conn* c, int family, Endpoint* client) noex
     if not client.family and not endpoint_peer(client, c.client.fd):
         return False
     endpoint_plain(client)
+    # The address of all interfaces, which only a header can say, would bind and then stand for our own.
+    if endpoint_is_any(client):
+        return False
     if client.family == 6:
         return family == AF_INET6
-    # A multicast address would bind, and then stand for our own.
+    # So would a multicast address.
     return family == AF_INET and client.address[0] < 224
 
 cdef inline bint asclient_bind(int fd, const Endpoint* client) noexcept nogil:

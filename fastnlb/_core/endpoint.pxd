@@ -50,6 +50,12 @@ cdef inline void endpoint_plain(Endpoint* end) noexcept nogil:
         end.family = 4
         memcpy(end.address, end.address + 12, 4)
 
+cdef inline bint endpoint_is_any(const Endpoint* end) noexcept nogil:
+    """0.0.0.0 or ::, which is nobody's."""
+    cdef uint8_t[16] zeros
+    memset(zeros, 0, sizeof(zeros))
+    return memcmp(end.address, zeros, 4 if end.family == 4 else 16) == 0
+
 cdef inline socklen_t endpoint_give(const Endpoint* end, sockaddr_storage* to) noexcept nogil:
     """The socket address of one of a family that is known; its length."""
     cdef sockaddr_in* v4 = <sockaddr_in*> to

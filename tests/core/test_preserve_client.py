@@ -153,11 +153,29 @@ def test_a_header_that_says_nothing_leaves_the_address_of_the_socket(rig, server
     assert peer(client) == repr(client.getsockname())
 
 
-@pytest.mark.parametrize("header", [header4("224.0.0.1", 5555), header6("ff02::1", 5555), header6("2001:db8::1", 1)])
+@pytest.mark.parametrize(
+    "header",
+    [
+        header4("224.0.0.1", 5555),
+        header4("0.0.0.0", 5555),  # noqa: S104 - said, not bound to
+        header6("::ffff:0.0.0.0", 5555),
+        header6("ff02::1", 5555),
+        header6("2001:db8::1", 1),
+    ],
+)
 def test_what_is_nobodys_address_or_of_the_other_family_is_refused(rig, server, header):
     one = rig([server], group=PRESERVE, proxy=TRUSTED)
     client = connect(one)
     client.sendall(header)
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    assert one.counters()["preserve_failed"] == 1
+
+
+def test_the_address_of_all_interfaces_is_nobodys_either_for_a_server_of_ipv6(rig, backend):
+    one = rig([backend(say_peer, host="::1").address], group=PRESERVE, proxy=TRUSTED)
+    client = connect(one)
+    client.sendall(header6("::", 5555))
     with pytest.raises(ConnectionResetError):
         client.recv(1)
     assert one.counters()["preserve_failed"] == 1
