@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from fastnlb.model import Resolver, Snapshot
 
 FIRST_RETRY = 1.0  # seconds, doubled up to the longest
 LONGEST_RETRY = 30.0
+TICK = 1 / 16  # names are asked together at its multiples: each time all of them are looked through
 NEVER = float("inf")
 
 log = logging.getLogger("fastnlb.control")
@@ -88,16 +90,14 @@ class Names:
     def turn(self) -> None:
         """Takes the answers there are, and asks what is due."""
         now = self._clock()
-        taken = self._take(now)
+        self._take(now)
         if now >= self._next_due:
             for name, held in self._names.items():
                 if held.due <= now:
                     held.due, held.asked = NEVER, self._settings
                     self._asker.ask(name, self._settings)
-            taken = True
-            self._take(now)  # what could not even be asked
-        if taken:
             self._plan()
+            self._take(now)  # what could not even be asked
 
     def next_due(self) -> float:
         """When `turn` has something to ask next, on the clock."""
@@ -114,13 +114,13 @@ class Names:
 
     # Answers
 
-    def _take(self, now: float) -> bool:
-        answers = self._asker.take()
-        for name, answer in answers:
+    def _take(self, now: float) -> None:
+        """Looks at nothing but the names that were answered for: of 10,000, one answer is one turn of the loop."""
+        for name, answer in self._asker.take():
             held = self._names.get(name)
             if held is not None and held.due == NEVER:
                 self._judge(name, held, answer, now)
-        return bool(answers)
+                self._next_due = min(self._next_due, held.due)
 
     def _judge(self, name: str, held: _Name, answer: Answer, now: float) -> None:
         if answer.good:
@@ -130,7 +130,7 @@ class Names:
         else:
             delay = min(FIRST_RETRY * 2**held.failures, LONGEST_RETRY)
             held.failures = min(held.failures + 1, 10)
-        held.due = now + delay if held.asked == self._settings else now
+        held.due = _tick_after(now + delay) if held.asked == self._settings else now
         before, held.standing = held.standing, _standing(answer)
         if held.standing is not before:
             _log_change(name, held, before, answer.reason)
@@ -138,6 +138,10 @@ class Names:
     def _set_addresses(self, held: _Name, addresses: tuple[str, ...]) -> None:
         self.news = self.news or addresses != held.addresses
         held.addresses = addresses
+
+
+def _tick_after(when: float) -> float:
+    return math.ceil(when / TICK) * TICK
 
 
 def _first_standing(known: Addresses, name: str) -> Standing:

@@ -209,3 +209,27 @@ def test_who_cannot_be_asked_is_a_failure_like_any_other(stage: Stage) -> None:
     deaf.names.follow(snapshot(WEB))
     deaf.names.turn()
     assert deaf.delay() == FIRST_RETRY
+
+
+# Many
+
+
+def test_names_that_are_due_at_nearly_the_same_time_are_asked_together(stage: Stage) -> None:
+    stage.names.follow(snapshot("a.test", "b.test", "c.test"))
+    assert len(stage.asked()) == 3
+    for name in ("a.test", "b.test", "c.test"):
+        stage.now += 0.01
+        stage.answer(HERE, name)
+    assert 60 <= stage.delay() + 0.02 < 60.1
+    assert sorted(stage.asked()) == ["a.test", "b.test", "c.test"]
+
+
+def test_an_answer_looks_at_no_other_name(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 10,000 names that is all there is time for."""
+    stage.names.follow(snapshot(WEB, "soon.test"))
+    stage.asked()
+    monkeypatch.setattr(Names, "_plan", lambda _: pytest.fail("all were looked at"))
+    stage.answer(HERE)
+    assert stage.names.next_due() == stage.now + 60
+    stage.answer(found(("10.0.0.2",), 20), "soon.test")
+    assert stage.names.next_due() == stage.now + 20
