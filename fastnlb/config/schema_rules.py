@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastnlb.config import error_names
 from fastnlb.config.errors import Report, Where, quote, suggest
 from fastnlb.config.schema import HealthCheckBlock, ListenerBlock, ServerBlock, ServerGroupBlock
+from fastnlb.config.schema_rules_loops import check_loops
 from fastnlb.config.schema_rules_sockets import check_sockets
 from fastnlb.config.schema_rules_tls import check_policy, check_tls
 from fastnlb.config.schema_types import is_unix_socket, literal_address
@@ -74,6 +75,7 @@ def check_rules(data: object, parts: Parts, report: Report) -> None:
             _check_pairing(listener, groups[listener.server_group], where, report)
             _warn_of_probes(listener, groups[listener.server_group], where, report)
     check_sockets(parts.listeners, report)
+    check_loops(parts.listeners, groups, report)
 
 
 def _check_user(data: object, report: Report) -> None:
