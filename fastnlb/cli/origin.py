@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from fastnlb.master.arbiter import EXIT_CANNOT_START
+from fastnlb.master.exits import EXIT_CANNOT_START
 from fastnlb.master.inherit import InheritError, Predecessor, receive
 from fastnlb.master.upgrade import Command
 from fastnlb.stats.page import STRIDE, Page

@@ -15,7 +15,7 @@ from fastnlb.cli import log
 from fastnlb.cli.options import Endpoint, EndpointType, WorkersType
 from fastnlb.cli.origin import find_origin
 from fastnlb.cli.serve import serve
-from fastnlb.master.arbiter import EXIT_REFUSED
+from fastnlb.master.exits import EXIT_REFUSED
 from fastnlb.model import (
     DEFAULT_SECURITY_POLICY,
     TCP,

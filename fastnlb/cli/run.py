@@ -20,7 +20,7 @@ from fastnlb.cli.serve import serve
 from fastnlb.config.errors import ConfigError, Problem
 from fastnlb.config.load import Loaded, Loader
 from fastnlb.control.source import Start
-from fastnlb.master.arbiter import EXIT_REFUSED
+from fastnlb.master.exits import EXIT_REFUSED
 
 
 @click.command()

@@ -22,7 +22,8 @@ from fastnlb.control.run import main as control_main
 from fastnlb.control.source import Start
 from fastnlb.hardening import protect_memory
 from fastnlb.master.admin_socket import AdminSocket
-from fastnlb.master.arbiter import EXIT_CANNOT_START, Arbiter
+from fastnlb.master.arbiter import Arbiter
+from fastnlb.master.exits import EXIT_CANNOT_START
 from fastnlb.master.inherit import Predecessor
 from fastnlb.master.pidfile import PidFile
 from fastnlb.master.process import Seat, WorkerMain

@@ -20,22 +20,21 @@ import logging
 import os
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from fastnlb import privileges
-from fastnlb.channel import Frame
 from fastnlb.hardening import protect_memory
 from fastnlb.master import notify
 from fastnlb.master.admin_socket import AdminSocket, AdminSocketError
 from fastnlb.master.cells import NO_BOARD, Board, CellBook
 from fastnlb.master.crew import DRAIN_GRACE, STOP_GRACE, Crew
+from fastnlb.master.exits import EXIT_CANNOT_START, EXIT_DONE, EXIT_REFUSED
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
+from fastnlb.master.hearing import Hearing
 from fastnlb.master.holdings import Holdings
 from fastnlb.master.inherit import Predecessor, serves
 from fastnlb.master.limits import open_files_needed, raise_open_files
@@ -43,27 +42,18 @@ from fastnlb.master.listen import CannotListen
 from fastnlb.master.pidfile import PidFile, PidFileError
 from fastnlb.master.process import (
     WORKER,
-    WORKER_REFUSED,
-    Worker,
     WorkerMain,
     dead_children,
-    describe_exit,
     set_title,
 )
 from fastnlb.master.rollout import Rollout
 from fastnlb.master.signals import SignalQueue
 from fastnlb.master.sockets import SocketTable
-from fastnlb.master.steward import LEVELS, Answer, Steward
+from fastnlb.master.steward import Answer, Steward
 from fastnlb.master.succession import Succession
 from fastnlb.master.upgrade import Command, Estate
 from fastnlb.model import Settings, Snapshot
 from fastnlb.privileges import PrivilegeError
-
-EXIT_DONE = 0
-EXIT_REFUSED = 1
-EXIT_CANNOT_START = 3
-
-START_ATTEMPTS = 5  # early deaths of one seat before the first `ready`; afterwards there is no limit
 
 log = logging.getLogger("fastnlb.master")
 
@@ -104,7 +94,6 @@ class Arbiter:
         self._ready = False
         self._ending = False
         self._exit_code = EXIT_DONE
-        self._last_words: dict[int, str] = {}
         self._signals = SignalQueue()
         self._selector = selectors.DefaultSelector()
         self._table = SocketTable(predecessor.rows if predecessor is not None else None)
@@ -112,15 +101,18 @@ class Arbiter:
         self._bequest = bequest or Estate()
         self._gave_way = False
         self._reload_missed = False
+        hearing = Hearing(
+            starting=lambda: not self._ready and not self._ending, ending=lambda: self._ending, fail=self._fail
+        )
         self._fleet = Fleet(
             role=WORKER,
             seats=settings.workers,
             worker_main=worker_main,
             selector=self._selector,
             disinherit=self._disinherit,
-            on_frame=self._on_frame,
-            on_gone=self._on_gone,
-            on_unfilled=self._on_unfilled,
+            on_frame=hearing.on_frame,
+            on_gone=hearing.on_gone,
+            on_unfilled=hearing.on_unfilled,
         )
         self._rollout = Rollout(
             settings.workers,
@@ -138,6 +130,7 @@ class Arbiter:
             shutdown_timeout=settings.shutdown_timeout,
             clear_row=clear_row,
         )
+        hearing.serve(self._fleet, self._rollout, self._crew)
         self._steward = Steward(
             control_main,
             self._selector,
@@ -215,7 +208,7 @@ class Arbiter:
             # At every turn, not only after CHLD: a signal can be lost when its queue is full.
             self._reap()
             self._say_ready()
-            self._steward.tell(self._state())
+            self._steward.tell(self._crew.state(self._born, self._succession.draining()))
             self._watchdog.turn()
 
     def _reap(self) -> None:
@@ -259,19 +252,6 @@ class Arbiter:
         self._signals.disinherit()
         self._holdings.disinherit()
 
-    def _state(self) -> dict[str, Any]:
-        """What `fastnlb status` is told of the processes."""
-        in_force = self._rollout.in_force
-        generation = 0 if in_force is None else in_force[0]
-        return {
-            "pid": os.getpid(),
-            "since": self._born,
-            "shutdown_timeout": self._settings.shutdown_timeout,
-            "generation": generation,
-            "workers": self._crew.state(),
-            "draining": self._succession.draining(),
-        }
-
     def _on_ask(self, what: str, answer: Answer) -> None:
         """What a command has asked for through the control process."""
         if self._ending:
@@ -298,7 +278,7 @@ class Arbiter:
         if not self._succession.announce(self._rollout.snapshot, self._settings.workers):
             return
         self._ready = True
-        _say("ready")
+        notify.say("ready")
         notify.ready()
         log.info("ready: %d workers", self._settings.workers)
         if self._on_ready is not None:
@@ -319,59 +299,10 @@ class Arbiter:
         """Ends a start that cannot succeed, with one line for whoever started us."""
         if self._ending:
             return
-        _say(f"fastnlb: {message}")
+        notify.say(f"fastnlb: {message}")
         self._succession.failed(message)
         self._exit_code = code
         self._end("stop", STOP_GRACE)
-
-    # Workers
-
-    def _on_frame(self, worker: Worker, frame: Frame) -> None:
-        frame.close()  # no worker has a descriptor that the master wants
-        if frame.kind == "notice":
-            self._on_notice(worker, frame.fields["level"], frame.fields["message"])
-        elif frame.kind == "parted":
-            self._rollout.parted(worker, frame.fields["generation"])
-        elif not self._ending and not worker.retired:  # else it crossed our `drain` or `stop`
-            self._on_answer(worker, frame.kind, frame.fields)
-
-    def _on_answer(self, worker: Worker, kind: str, fields: dict[str, Any]) -> None:
-        match kind:
-            case "refused":
-                self._last_words[worker.pid] = fields["message"]
-                self._rollout.refused(worker, fields["generation"], fields["message"])
-            case "booted":
-                self._rollout.booted(worker)
-            case "prepared":
-                self._rollout.prepared(worker, fields["generation"])
-            case "applied":
-                self._rollout.applied(worker, fields["generation"])
-            case "drained":
-                log.info("worker %d drains on its own", worker.index)
-            case _:
-                self._fleet.kill(worker, f"sent a {kind} frame, which is not for it to send")
-
-    def _on_notice(self, worker: Worker, level: str, message: str) -> None:
-        if level == "error":
-            self._last_words[worker.pid] = message
-        log.log(LEVELS.get(level, logging.WARNING), "worker %d: %s", worker.index, message)
-
-    def _on_gone(self, worker: Worker, status: int) -> None:
-        self._crew.gone(worker)
-        reason = self._last_words.pop(worker.pid, "") or describe_exit(status)
-        if not self._ready and not self._ending:
-            if os.waitstatus_to_exitcode(status) == WORKER_REFUSED:
-                self._fail(EXIT_REFUSED, f"worker {worker.index} cannot start: {reason}")
-            elif self._fleet.policy.early_deaths(worker.index) >= START_ATTEMPTS:
-                died = f"worker {worker.index} died {START_ATTEMPTS} times before it could serve"
-                self._fail(EXIT_REFUSED, f"{died}: {reason}")
-        if not self._ending:
-            self._rollout.gone(worker)
-
-    def _on_unfilled(self, index: int, error: OSError) -> None:
-        """A seat could not be forked for; while the daemon serves, it is tried for as long as it takes."""
-        if not self._ready and self._fleet.policy.early_deaths(index) >= START_ATTEMPTS:
-            self._fail(EXIT_CANNOT_START, f"cannot fork worker {index}: {error.strerror or error}")
 
     # Signals
 
@@ -461,10 +392,3 @@ class Arbiter:
         # Now, not at the end: the kernel keeps giving connections to a socket for as long as one copy is open.
         self._rollout.close()
         self._table.close_all()
-
-
-def _say(line: str) -> None:
-    """A line for whoever started us, on standard error whatever the log is set to."""
-    with suppress(OSError, ValueError):
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()

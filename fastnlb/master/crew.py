@@ -11,6 +11,7 @@ Nothing of it is done while a change is under way.  See docs/decisions/0017-work
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -122,8 +123,19 @@ class Crew:
 
     # What is
 
-    def state(self) -> list[dict[str, Any]]:
-        """The processes, as `fastnlb status` is told of them."""
+    def state(self, since: float, draining: list[dict[str, Any]]) -> dict[str, Any]:
+        """The daemon as `fastnlb status` is told of it, alive `since` then; `draining` is its predecessor."""
+        in_force = self._rollout.in_force
+        return {
+            "pid": os.getpid(),
+            "since": since,
+            "shutdown_timeout": self._shutdown_timeout,
+            "generation": 0 if in_force is None else in_force[0],
+            "workers": self._processes(),
+            "draining": draining,
+        }
+
+    def _processes(self) -> list[dict[str, Any]]:
         everyone = sorted(self._fleet.everyone(), key=lambda worker: (worker.index, worker.retired))
         return [
             {

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from contextlib import suppress
+
+
+def say(line: str) -> None:
+    """A line for whoever started us, on standard error whatever the log is set to."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def ready() -> None:

@@ -107,7 +107,7 @@ class SocketTable:
         self._retired: list[socket.socket] = []
         self._groups = Groups()
         for sock in self._inherited.values():
-            self._groups.join(sock)
+            self._groups.inherit(sock)
         self._absent: set[int] = set()
         self._steering: dict[str, Steering] = {}
 
