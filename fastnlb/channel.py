@@ -43,9 +43,10 @@ The same between a master and the successor it has exec'ed (hot restart; master/
 
     old     heritage  heritage             what there is to know, and the descriptors that it names, same order
     old     rows      rows                 listening sockets: [listener, port, row] of each, same order
+    old     health    health               what is known of servers: [group, address, port, health, reason] of each;
+                                           a frame for some of them, like `rows`
     old     handed                         that was all
-    new     ready     state                every worker of it accepts; `state` has what it serves: how many `workers`,
-                                           and the address, first and last port of each of its `listeners` by name
+    new     ready     state                every worker of it accepts; `state` has how many `workers` and `listeners`
     new     failed    message              it ends, and has not taken anything
     old     released                       nothing of the old one accepts any more, and its pid file is free
     old     abort                          nobody wants a successor any more: exit
@@ -90,6 +91,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "state": dict,
     "heritage": dict,
     "rows": list,
+    "health": list,
 }
 _FRAMES: dict[str, tuple[set[str], int]] = {
     "sockets": ({"generation", "ports"}, MAX_FDS),
@@ -117,6 +119,7 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "reloaded": (set(), 0),
     "heritage": ({"heritage"}, MAX_FDS),
     "rows": ({"rows"}, MAX_FDS),
+    "health": ({"health"}, 0),
     "handed": (set(), 0),
     "ready": ({"state"}, 0),
     "failed": ({"message"}, 0),

@@ -355,11 +355,12 @@ class Arbiter:
     # Hot restart
 
     def _estate(self) -> Estate:
-        mine = {**self._holdings.facts(), "pid": os.getpid(), "health": self._rollout.health()}
+        mine = {**self._holdings.facts(), "pid": os.getpid()}
         return Estate(
             {**self._bequest.facts, **mine},
             {**self._bequest.descriptors, **self._holdings.descriptors()},
             self._table.handed_on(),
+            self._rollout.health(),
         )
 
     def _give_way(self, pid: int, state: dict[str, Any]) -> None:

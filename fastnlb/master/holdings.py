@@ -9,6 +9,7 @@ close       nobody comes after: they are removed
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from fastnlb.master.admin_socket import AdminSocket
@@ -33,10 +34,13 @@ class Holdings:
             self._pid_file.acquire()
         if self._admin is None:
             return
-        if self._predecessor is not None and theirs.get("admin") == str(self._admin.path):
-            self._admin.take_over(self._predecessor.descriptors.pop("admin"))
-        else:
-            self._admin.open()
+        handed = None if self._predecessor is None else self._predecessor.descriptors.pop("admin", None)
+        if handed is not None and theirs.get("admin") == str(self._admin.path):
+            self._admin.take_over(handed)
+            return
+        if handed is not None:
+            os.close(handed)  # or who comes to the old one would wait for an answer for ever
+        self._admin.open()
 
     def confirm(self) -> None:
         pid = 0 if self._predecessor is None else self._predecessor.pid

@@ -57,9 +57,8 @@ class Predecessor:
 
     def ready(self, snapshot: Snapshot, workers: int) -> None:
         """This process serves `snapshot` with so many workers."""
-        listeners = {each.name: [each.address, each.port, each.ports[-1]] for each in snapshot.active_listeners()}
         with suppress(ChannelClosed):
-            self.channel.send("ready", state={"workers": workers, "listeners": listeners})
+            self.channel.send("ready", state={"workers": workers, "listeners": len(snapshot.active_listeners())})
 
     def close(self) -> None:
         """Closes what nobody has taken, and the channel."""
@@ -96,7 +95,9 @@ def receive() -> Predecessor | None:
 def _take(predecessor: Predecessor, deadline: float) -> bool:
     """The next frame; True when it was the last."""
     left = deadline - time.monotonic()
-    if left <= 0 or not select.select([predecessor.channel], [], [], left)[0]:
+    poll = select.poll()  # not select: the channel has the number of the old process, which may be above 1023
+    poll.register(predecessor.channel, select.POLLIN)
+    if left <= 0 or not poll.poll(left * 1000):
         raise ChannelError(f"it was not complete within {PATIENCE:.0f} s")
     frame = predecessor.channel.receive()
     if frame is None:
@@ -107,6 +108,8 @@ def _take(predecessor: Predecessor, deadline: float) -> bool:
             predecessor.descriptors = dict(zip(predecessor.facts["descriptors"], frame.fds, strict=True))
         case "rows":
             _adopt(predecessor, frame)
+        case "health":
+            predecessor.facts.setdefault("health", []).extend(frame.fields["health"])
         case "handed":
             return True
         case _:

@@ -118,7 +118,7 @@ class Succession:
         """In a forked child."""
         self._upgrade.disinherit()
         if self._predecessor is not None:
-            self._predecessor.channel.close()
+            self._predecessor.close()
 
     def _obstacle(self) -> str:
         if not self._upgrade.possible:

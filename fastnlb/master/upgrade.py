@@ -16,7 +16,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ SUCCESSION = "FASTNLB_SUCCESSION"
 """The environment variable that tells a successor its descriptor of the channel."""
 PATIENCE = 120.0  # seconds for the successor to serve; it may have ten thousand certificates to read
 ROWS_PER_FRAME = 100
+SERVERS_PER_FRAME = 100  # likewise: there may be 65,536, and a frame has its limit
 _CANNOT_EXEC = 127
 
 log = logging.getLogger("fastnlb.master")
@@ -45,16 +46,23 @@ class Command:
     @classmethod
     def of_this_process(cls) -> Command:
         """To be called before the working directory changes."""
-        return cls((sys.executable, *sys.orig_argv[1:]), os.getcwd())  # noqa: PTH109 - a string, to chdir to
+        try:
+            folder = os.getcwd()  # noqa: PTH109 - a string, to chdir to
+        except OSError:
+            folder = "/"  # it is gone, and with it whatever could be relative to it
+        return cls((sys.executable, *sys.orig_argv[1:]), folder)
 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What there is to hand over: the facts, the descriptors that they name, and the listening sockets."""
+    """What there is to hand over: the facts, the descriptors that they name, the listening sockets, and what is known
+    of the health of servers.
+    """
 
     facts: dict[str, Any] = field(default_factory=dict)
     descriptors: Mapping[str, int] = field(default_factory=dict)
     rows: Rows = field(default_factory=dict)
+    health: Sequence[list[Any]] = ()
 
 
 class Upgrade:
@@ -103,9 +111,7 @@ class Upgrade:
         self._deadline = time.monotonic() + PATIENCE
         self._selector.register(ours, selectors.EVENT_READ, self._on_channel)
         log.info("hot restart: process %d begins", self._pid)
-        with suppress(ChannelClosed):  # its death tells
-            for kind, fds, fields in _frames(estate):
-                ours.send(kind, fds, **fields)
+        self._hand_over(ours, estate)
         self._watch()
 
     def next_deadline(self) -> float | None:
@@ -122,7 +128,7 @@ class Upgrade:
             return False
         self._pid = 0
         if self.running:
-            self._read()
+            self._read()  # it may have said why
             self._fail(self._last_words or describe_exit(status))
         return True
 
@@ -164,12 +170,29 @@ class Upgrade:
 
     # The channel
 
+    def _hand_over(self, channel: Channel, estate: Estate) -> None:
+        """What stands in the way of it (no descriptor is left for a copy) ends the attempt, and nothing else."""
+        try:
+            for kind, fds, fields in _frames(estate):
+                channel.send(kind, fds, **fields)
+        except ChannelClosed:
+            pass  # its death tells
+        except (OSError, ValueError) as error:
+            self._fail(f"it cannot be handed what it needs: {error}")
+
     def _on_channel(self, events: int) -> None:
         if events & selectors.EVENT_WRITE and self._channel is not None:
-            with suppress(ChannelClosed):
-                self._channel.flush()
+            self._flush(self._channel)
         self._read()
         self._watch()
+
+    def _flush(self, channel: Channel) -> None:
+        try:
+            channel.flush()
+        except ChannelClosed:
+            pass  # as above
+        except OSError as error:
+            self._fail(f"it cannot be handed what it needs: {error}")
 
     def _read(self) -> None:
         try:
@@ -178,13 +201,13 @@ class Upgrade:
                     self._obey(frame)
         except ChannelClosed:
             self.close()  # its death, with its exit code, comes in a moment
-        except ChannelError as error:
+        except (ChannelError, OSError) as error:
             self._fail(f"it broke the protocol ({error})")
 
     def _obey(self, frame: Frame) -> None:
         if frame.kind == "failed":
             self._last_words = frame.fields["message"]
-        elif frame.kind == "ready" and self.running:
+        elif frame.kind == "ready" and self.running and self._pid:  # one that is dead serves nobody
             self._deadline = None
             self._on_ready(self._pid, frame.fields["state"])
 
@@ -216,6 +239,8 @@ def _frames(estate: Estate) -> Iterator[tuple[str, list[int], dict[str, Any]]]:
     for start in range(0, len(keys), ROWS_PER_FRAME):
         batch = keys[start : start + ROWS_PER_FRAME]
         yield "rows", [estate.rows[key].fileno() for key in batch], {"rows": [list(key) for key in batch]}
+    for start in range(0, len(estate.health), SERVERS_PER_FRAME):
+        yield "health", [], {"health": estate.health[start : start + SERVERS_PER_FRAME]}
     yield "handed", [], {}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -72,7 +75,7 @@ def test_a_variable_that_names_no_channel(value: str, monkeypatch: pytest.Monkey
 def test_all_of_it_comes_and_nothing_of_it_goes_on_to_other_programs(old: Channel) -> None:
     with listening() as first, listening() as second:
         rows = {("l", 1, 0): first, ("l", 1, 1): second}
-        hand(old, Estate({"pid": 7, "health": [["g", "127.0.0.1", 80, 2, 1]]}, {"page": first.fileno()}, rows))
+        hand(old, Estate({"pid": 7}, {"page": first.fileno()}, rows, [["g", "127.0.0.1", 80, 2, 1]]))
         heir = receive()
         assert heir is not None
         assert (heir.pid, heir.facts["health"]) == (7, [["g", "127.0.0.1", 80, 2, 1]])
@@ -85,6 +88,34 @@ def test_all_of_it_comes_and_nothing_of_it_goes_on_to_other_programs(old: Channe
             assert not os.get_inheritable(descriptor)
         heir.close()
     assert SUCCESSION not in os.environ
+
+
+def test_a_channel_with_a_number_beyond_1023(old: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = fcntl.fcntl(int(os.environ[SUCCESSION]), fcntl.F_DUPFD, 1100)
+    os.close(int(os.environ[SUCCESSION]))
+    monkeypatch.setenv(SUCCESSION, str(number))
+    hand(old, Estate({"pid": 7}))
+    heir = receive()
+    assert heir is not None
+    heir.close()
+
+
+def test_the_health_of_all_servers_that_there_can_be(old: Channel) -> None:
+    health = [["a-server-group-of-many", "2001:db8::ffff:ffff", number, 2, 1] for number in range(20_000)]
+    hand(old, Estate({"pid": 7}, health=health))
+
+    def flush() -> None:
+        while old.pending:
+            old.flush()
+            time.sleep(0.001)
+
+    rest = threading.Thread(target=flush)  # of what the kernel did not take at once
+    rest.start()
+    heir = receive()
+    rest.join()
+    assert heir is not None
+    assert heir.facts["health"] == health
+    heir.close()
 
 
 @pytest.mark.parametrize("frames", range(3))
@@ -130,7 +161,7 @@ def test_who_fails_says_why(old: Channel) -> None:
     first, second = old.receive(), old.receive()
     assert first is not None and second is not None
     assert (first.kind, first.fields) == ("failed", {"message": "no"})
-    assert second.fields == {"state": {"workers": 3, "listeners": {"l": ["127.0.0.1", 80, 90]}}}
+    assert second.fields == {"state": {"workers": 3, "listeners": 1}}
 
 
 # What is used of it
@@ -178,6 +209,16 @@ def test_what_has_no_use_is_closed_and_what_was_opened_before_a_failure_too() ->
         staged.close()
         table.disown()
         table.close_all()
+
+
+def test_what_serves_ten_thousand_listeners_can_say_so(old: Channel) -> None:
+    hand(old, Estate({"pid": 7}))
+    heir = receive()
+    assert heir is not None
+    heir.ready(Snapshot(tuple(Listener(f"listener-{n}", TCP, "127.0.0.1", n, "g") for n in range(1, 10_001))), 3)
+    heir.close()
+    said = old.receive()
+    assert said is not None and said.kind == "ready"
 
 
 def test_a_predecessor_that_is_gone_is_told_nothing() -> None:
