@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -125,6 +126,17 @@ def dead_children() -> Iterator[tuple[int, int]]:
         if pid == 0:
             return
         yield pid, status
+
+
+def await_end(pid: int, seconds: float) -> None:
+    """Waits until a child has ended, for so long at most; it is not reaped.  Raises OSError."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        poll.poll(seconds * 1000)
+    finally:
+        os.close(descriptor)
 
 
 def set_title(title: str) -> None:

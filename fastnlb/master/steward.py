@@ -17,7 +17,7 @@ import logging
 import selectors
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,11 +26,12 @@ from fastnlb.channel import Frame, decode_snapshot, read_payload
 from fastnlb.master import notify
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.listen import CannotListen
-from fastnlb.master.process import CONTROL, State, Worker, WorkerMain
+from fastnlb.master.process import CONTROL, State, Worker, WorkerMain, await_end
 from fastnlb.master.rollout import Rollout
 from fastnlb.model import Snapshot
 
 RELOAD_ATTEMPTS = 2
+FAREWELL = 1.0  # seconds
 
 Answer = Callable[..., None]
 """(accepted, message = "") for whoever has asked."""
@@ -145,6 +146,11 @@ class Steward:
         self._fleet.dismiss("stop", within)
 
     def finish(self) -> None:
+        """Who has asked for the end is still to be answered: it has a moment to leave by itself."""
+        control = self._control_leaving()
+        if control is not None:
+            with suppress(OSError):
+                await_end(control.pid, FAREWELL)
         self._fleet.finish()
 
     def disinherit(self) -> None:
@@ -195,6 +201,10 @@ class Steward:
         """The control process, if it listens."""
         control = self._fleet.workers.get(0)
         return control if control is not None and control.state is State.SERVING else None
+
+    def _control_leaving(self) -> Worker | None:
+        control = self._fleet.workers.get(0)
+        return control if control is not None and control.state is State.DRAINING else None
 
     def _tell_current(self) -> None:
         """Says what is in force; during a change nothing, or its answer would be a step behind."""

@@ -9,10 +9,11 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from support.procs import Program, free_port, wait_for
+from support.procs import Program, alive, free_port, wait_for
 from support.site import HEAD, Site, connection, serves, unreadable
 
 
@@ -212,3 +213,14 @@ def test_a_path_that_is_too_long_for_a_socket_is_refused(site: Site, tmp_path: P
     program = Program(["-m", "fastnlb", "run", "-c", str(site.file)], tmp_path / "output")
     assert program.wait_exit() == 3
     assert "longer than 107 bytes: set run_dir to a shorter one" in program.output()
+
+
+def test_the_daemon_does_not_end_before_control_has_answered(site: Site) -> None:
+    site.write(free_port())
+    site.start()
+    os.kill(site.control, signal.SIGSTOP)
+    site.running.signal(signal.SIGTERM)
+    time.sleep(0.3)  # the workers have nothing to end
+    assert alive(site.running.pid)
+    os.kill(site.control, signal.SIGCONT)
+    assert site.running.wait_exit() == 0
