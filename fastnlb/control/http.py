@@ -86,7 +86,8 @@ class HttpServer:
         if client.over:
             self._drop(client)
             return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.output else 0)
+        # At its end a socket is readable for ever.
+        events = (0 if client.ended else selectors.EVENT_READ) | (selectors.EVENT_WRITE if client.output else 0)
         self._selector.modify(client.socket, events, partial(self._on_client, client))
 
     def _drop(self, client: _Client) -> None:
@@ -102,11 +103,13 @@ class _Client:
         self.socket = sock
         self.output = b""
         self.over = False
+        self.ended = False  # nothing more comes of it: it may still read
         self.on_output: Callable[[], None] = lambda: None
         self._handler = handler
         self._http = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
         self._body = b""
+        self._handled = False
         self._answered = False
 
     def read(self) -> None:
@@ -121,12 +124,14 @@ class _Client:
             self.over = True
             return
         try:
-            self._http.receive_data(data)
-            self._events()
+            if not (self._handled or self._answered):  # what comes after a request is nothing we keep
+                self._http.receive_data(data)
+                self._events()
         except h11.RemoteProtocolError as error:
             self._reply(error.error_status_hint, {"error": f"not HTTP: {error}"})
         if not data and not self.output:
             self.over = True  # whoever has closed its end does not wait
+        self.ended = not data
 
     def write(self) -> None:
         with suppress(BlockingIOError):
@@ -155,7 +160,12 @@ class _Client:
 
     def _handle(self) -> None:
         assert self._request is not None  # noqa: S101 - for the type checker
-        target = urlsplit(self._request.target.decode("ascii", "replace"))
+        self._handled = True
+        try:
+            target = urlsplit(self._request.target.decode("ascii", "replace"))
+        except ValueError as error:
+            self._reply(400, {"error": f"not HTTP: {error}"})
+            return
         query = dict(parse_qsl(target.query))
         request = Request(self._request.method.decode("ascii"), target.path, query, self._body)
         self._handler(request, self._late_reply)

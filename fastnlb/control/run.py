@@ -87,7 +87,8 @@ class Control:
         self._admin = Admin(channel, self._status, self._preview)
         self._origin = origin(start, channel, Proposals(channel, Names(self._lookups)), self._admin.on_reloaded)
         self._checks = Checks(shared.board, self._selector)
-        self._http = None if listener is None else HttpServer(listener, self._selector, self._admin.handle)
+        self._listener = listener
+        self._http: HttpServer | None = None
         self._stopping = False
         self._handlers: dict[str, Callable[[Frame], None]] = {
             "current": self._on_current,
@@ -151,6 +152,8 @@ class Control:
 
     def _on_state(self, frame: Frame) -> None:
         self._state = frame.fields["state"]
+        if self._http is None and self._listener is not None:  # before, there is nothing to answer with
+            self._http = HttpServer(self._listener, self._selector, self._admin.handle)
 
     def _status(self) -> dict[str, Any]:
         return status(self._state, self._offer, self._shared.page, self._shared.board, self._shared.elder)

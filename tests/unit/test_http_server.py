@@ -141,3 +141,32 @@ def test_the_oldest_client_makes_room(stage: Stage) -> None:
     assert stage.answer_to(silent[0]) == b""
     for sock in silent[1:]:
         sock.close()
+
+
+@pytest.mark.parametrize("target", [b"//[", b"http://[::1"])
+def test_an_address_that_is_none_is_an_answer_and_no_end(stage: Stage, target: bytes) -> None:
+    answer = stage.answer_to(stage.client(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert stage.requests == []
+
+
+def test_a_client_that_has_closed_its_end_and_does_not_read_costs_no_turns(stage: Stage) -> None:
+    stage.answer = "x" * 4_000_000
+    sock = stage.client(GET)
+    sock.shutdown(socket.SHUT_WR)
+    wait_for(lambda: not (stage.turn() or stage.selector.select(0.05)), "a quiet loop", 2)
+    assert len(stage.answer_to(sock)) > 4_000_000
+
+
+def test_what_comes_after_a_request_is_not_kept(stage: Stage) -> None:
+    stage.answer = None
+    sock = stage.client(GET)
+    wait_for(lambda: stage.turn() or stage.requests, "the request")
+    for _ in range(20):
+        sock.send(b"x" * 50_000)
+        stage.turn()
+    ((_, reply),) = stage.requests
+    (client,) = stage.server._clients
+    assert len(client._http.trailing_data[0]) == 0
+    reply(200, {"ok": True})
+    assert body_of(stage.answer_to(sock)) == {"ok": True}
