@@ -56,9 +56,8 @@ def claim(configured: str | None, admin_socket: str = ADMIN_SOCKET, inherited: P
     except OSError as error:
         where = configured if configured is not None else error.filename
         raise RunDirError(f"cannot make the folder {where}: {error.strerror or error}") from error
-    # The name of the socket is known to commands by the entry alone.
-    if admin_socket != ADMIN_SOCKET:
-        _link_socket(path, admin_socket)
+    # Commands look for the usual name.
+    _link_socket(path, admin_socket)
     return RunDir(path, entry, admin_socket)
 
 
@@ -76,7 +75,8 @@ def find(pid_file: Path | None, admin: Path | None) -> Path:
     running = sorted(entry.name for entry in base.iterdir() if entry.name.isdecimal())
     if not running:
         raise RunDirError("no daemon of this user is running: name one with --pid-file or --admin")
-    if len(running) > 1:
+    # The two processes of a hot restart are one daemon: they share a folder.
+    if len({(base / name).resolve() for name in running}) > 1:
         raise RunDirError(f"several daemons are running ({', '.join(running)}): say which with --pid-file or --admin")
     return base / running[0] / ADMIN_SOCKET
 
@@ -95,11 +95,13 @@ def _base() -> Path:
 
 
 def _link_socket(path: Path, admin_socket: str) -> None:
+    """The link from the usual name to another one; of an earlier daemon there may be one that is in the way."""
     with suppress(OSError):
         link = path / ADMIN_SOCKET
         if link.is_symlink():
             link.unlink()
-        link.symlink_to(admin_socket)
+        if admin_socket != ADMIN_SOCKET:
+            link.symlink_to(admin_socket)
 
 
 def _sweep(base: Path) -> None:

@@ -85,6 +85,8 @@ class PidFile:
         try:
             old = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
+            if self.path.is_symlink():  # in the way of a link, and of no use to a reader
+                raise PidFileError(f"{self.path} is a link that leads nowhere: remove it, or name another") from None
             # link, not rename: it fails when another process was quicker.
             with suppress(FileExistsError):
                 os.link(draft, self.path)

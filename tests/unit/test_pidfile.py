@@ -121,3 +121,10 @@ def test_what_is_no_pid_file_is_left_alone(tmp_path: Path, make: Callable[[Path]
         PidFile(path).acquire()
     assert os.path.samestat(path.stat(), before)
     assert path.stat().st_size == before.st_size
+
+
+def test_a_link_that_leads_nowhere_is_an_error_and_not_for_ever(path: Path) -> None:
+    path.symlink_to(path.parent / "gone" / "fastnlb.pid")
+    with pytest.raises(PidFileError, match="leads nowhere"):
+        PidFile(path).acquire()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]

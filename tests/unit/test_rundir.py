@@ -95,3 +95,15 @@ def test_a_pid_file_without_a_pid(tmp_path: Path, text: str) -> None:
         find(tmp_path / "pid", None)
     with pytest.raises(RunDirError, match=r"cannot read the pid file .*: No such file"):
         find(tmp_path / "none", None)
+
+
+def test_both_processes_of_a_hot_restart_are_one_daemon(base: Path) -> None:
+    mine = claim(None)
+    (base / str(os.getppid())).symlink_to(mine.path)
+    assert find(None, None).resolve() == mine.admin
+
+
+def test_the_link_of_an_earlier_daemon_is_not_in_the_way(tmp_path: Path) -> None:
+    claim(str(tmp_path / "run"), "other.sock").forget()
+    mine = claim(str(tmp_path / "run"))
+    assert not mine.admin.is_symlink()
