@@ -9,7 +9,6 @@ Capabilities are those of capabilities(7).
 from __future__ import annotations
 
 import ctypes
-import grp
 import os
 import pwd
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 from fastnlb.hardening import prctl
 
 CAPABILITIES: Mapping[str, int] = {
+    "DAC_OVERRIDE": 1,
     "DAC_READ_SEARCH": 2,
     "KILL": 5,
     "SETGID": 6,
@@ -40,6 +40,7 @@ MASTER = (
     "SETGID",
     "SETPCAP",  # to take them from its children for good
     "KILL",  # of children that are another user's
+    "DAC_OVERRIDE",  # the pid file and the admin socket, which may be in a folder of the user's
     "DAC_READ_SEARCH",  # a hot restart reads the configuration as the start did
 )
 
@@ -70,7 +71,7 @@ def identity(name: str) -> Identity:
         entry = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
     except (KeyError, OverflowError):
         raise PrivilegeError(f"there is no user {name}") from None
-    groups = {entry.pw_gid, *(group.gr_gid for group in grp.getgrall() if entry.pw_name in group.gr_mem)}
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)  # not by all groups: a directory may not list them
     return Identity(entry.pw_uid, entry.pw_gid, tuple(sorted(groups)))
 
 

@@ -121,10 +121,11 @@ def _identity(settings: Settings) -> Identity | None:
     if settings.user is None:
         return None
     who = identity(settings.user)
-    if os.geteuid() not in (0, who.uid):
+    if os.geteuid() == 0:
+        return who
+    if os.geteuid() != who.uid:  # else it is that user already, in the groups it was given
         log.warning("user: %s: only root can become another user, serving as the present one", settings.user)
-        return None
-    return who
+    return None
 
 
 def _workers_keep(snapshot: Snapshot) -> tuple[str, ...]:

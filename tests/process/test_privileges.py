@@ -128,3 +128,22 @@ def test_who_is_not_root_serves_as_who_it_is_and_says_so(
     assert serve._identity(Settings(user="nobody")) is None
     assert "user: nobody: only root can become another user" in caplog.text
     assert serve._identity(Settings()) is None
+
+
+def test_who_is_that_user_already_stays_in_its_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY.pw_uid)
+    assert serve._identity(Settings(user="nobody")) is None
+
+
+def test_a_hot_restart_in_a_folder_of_the_user(readable: Site) -> None:
+    folder = readable.folder / "run"
+    folder.mkdir()
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    readable.write(free_port(), head=AS_NOBODY + f"run_dir: {folder}\n")
+    readable.start()
+    old = readable.running.pid
+    readable.running.signal(signal.SIGUSR2)
+    wait_for(lambda: int((folder / "fastnlb.pid").read_text()) != old, "the pid file to name the successor")
+    new = int((folder / "fastnlb.pid").read_text())
+    os.kill(new, signal.SIGTERM)
+    wait_for(lambda: list(folder.iterdir()) == [], "all of it to be removed")
