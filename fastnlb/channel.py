@@ -46,7 +46,7 @@ The same between a master and the successor it has exec'ed (hot restart; master/
     old     health    health               what is known of servers: [group, address, port, health, reason] of each;
                                            a frame for some of them, like `rows`
     old     handed                         that was all
-    new     ready     state                every worker of it accepts; `state` has how many `workers` and `listeners`
+    new     ready     unserved             every worker of it accepts; in these rows there are sockets that none does
     new     failed    message              it ends, and has not taken anything
     old     released                       nothing of the old one accepts any more, and its pid file is free
     old     abort                          nobody wants a successor any more: exit
@@ -92,6 +92,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "heritage": dict,
     "rows": list,
     "health": list,
+    "unserved": list,
 }
 _FRAMES: dict[str, tuple[set[str], int]] = {
     "sockets": ({"generation", "ports"}, MAX_FDS),
@@ -121,7 +122,7 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "rows": ({"rows"}, MAX_FDS),
     "health": ({"health"}, 0),
     "handed": (set(), 0),
-    "ready": ({"state"}, 0),
+    "ready": ({"unserved"}, 0),
     "failed": ({"message"}, 0),
     "released": (set(), 0),
     "abort": (set(), 0),

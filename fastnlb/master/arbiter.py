@@ -22,8 +22,6 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 from fastnlb import privileges
 from fastnlb.hardening import protect_memory
@@ -36,7 +34,7 @@ from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
 from fastnlb.master.hearing import Hearing
 from fastnlb.master.holdings import Holdings
-from fastnlb.master.inherit import Predecessor, serves
+from fastnlb.master.inherit import Predecessor
 from fastnlb.master.limits import open_files_needed, raise_open_files
 from fastnlb.master.listen import CannotListen
 from fastnlb.master.pidfile import PidFile, PidFileError
@@ -100,6 +98,7 @@ class Arbiter:
         self._predecessor = predecessor
         self._bequest = bequest or Estate()
         self._gave_way = False
+        self._unserved: list[int] = []  # rows with sockets of the predecessor that nobody here accepts on
         self._reload_missed = False
         hearing = Hearing(
             starting=lambda: not self._ready and not self._ending, ending=lambda: self._ending, fail=self._fail
@@ -274,8 +273,8 @@ class Arbiter:
     def _say_ready(self) -> None:
         if self._ready or self._ending or not self._rollout.settled():
             return
-        self._table.disown()
-        if not self._succession.announce(self._rollout.snapshot, self._settings.workers):
+        self._unserved += self._table.disown()
+        if not self._succession.announce(self._unserved):
             return
         self._ready = True
         notify.say("ready")
@@ -363,10 +362,10 @@ class Arbiter:
             self._rollout.health(),
         )
 
-    def _give_way(self, pid: int, state: dict[str, Any]) -> None:
+    def _give_way(self, pid: int, unserved: list[int]) -> None:
         """The successor serves: this process lets go of what it has alone, and drains."""
         self._holdings.hand_over()
-        self._crew.part(partial(serves, state))
+        self._crew.part(unserved)
         self._gave_way = True
         self._succession.release()
         if self._reload_missed:

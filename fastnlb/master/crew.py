@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from fastnlb.master.fleet import Fleet
@@ -22,7 +21,6 @@ from fastnlb.master.limits import open_files, open_files_needed
 from fastnlb.master.listen import CannotListen
 from fastnlb.master.process import State, Worker
 from fastnlb.master.rollout import Rollout
-from fastnlb.master.sockets import Key
 
 DRAIN_GRACE = 2.0  # seconds after shutdown_timeout, until what still drains is killed
 STOP_GRACE = 1.0
@@ -108,11 +106,11 @@ class Crew:
         log.info("worker %d is retired: it drains, for at most %d s", index, seconds)
         return True
 
-    def part(self, served: Callable[[Key, socket.socket], bool]) -> None:
-        """Before the end of all: a worker with a socket that nobody else serves serves what is under way on it."""
+    def part(self, rows: Collection[int]) -> None:
+        """Before the end of all: whoever has sockets in these, which nobody else serves, serves what is under way."""
         seconds = self._shutdown_timeout
         for index, worker in self._fleet.workers.items():
-            if not all(served((name, port, index), sock) for (name, port), sock in worker.holds.items()):
+            if index in rows:
                 self._fleet.send(worker, "retire", generation=worker.generation, seconds=seconds)
                 worker.kill_at = time.monotonic() + seconds + DRAIN_GRACE
 

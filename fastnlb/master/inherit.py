@@ -16,21 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastnlb.channel import Channel, ChannelClosed, ChannelError, Frame
-from fastnlb.master.listen import is_at
-from fastnlb.master.sockets import Key, Rows
+from fastnlb.master.sockets import Rows
 from fastnlb.master.upgrade import SUCCESSION
-from fastnlb.model import Snapshot
 
 PATIENCE = 20.0  # seconds; the predecessor sends it all before it does anything else
-
-
-def serves(state: dict[str, Any], key: Key, sock: socket.socket) -> bool:
-    """Whether a successor that said it is `ready` so has a worker on this socket."""
-    name, port, row = key
-    if name not in state["listeners"] or row >= state["workers"]:
-        return False
-    address, first, last = state["listeners"][name]
-    return first <= port <= last and is_at(sock, address)
 
 
 class InheritError(Exception):
@@ -55,10 +44,10 @@ class Predecessor:
         with suppress(ChannelClosed, OSError, ValueError):
             self.channel.send("failed", message=message)
 
-    def ready(self, snapshot: Snapshot, workers: int) -> None:
-        """This process serves `snapshot` with so many workers."""
+    def ready(self, unserved: list[int]) -> None:
+        """This process serves all but sockets of these rows."""
         with suppress(ChannelClosed):
-            self.channel.send("ready", state={"workers": workers, "listeners": len(snapshot.active_listeners())})
+            self.channel.send("ready", unserved=unserved)
 
     def close(self) -> None:
         """Closes what nobody has taken, and the channel."""

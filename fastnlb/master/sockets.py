@@ -133,14 +133,15 @@ class SocketTable:
         order = {sock: at for at, sock in enumerate(self._groups.everyone())}
         return dict(sorted(self._rows.items(), key=lambda item: order[item[1]]))
 
-    def disown(self) -> None:
-        """What was inherited and has no use goes: no new connections reach it, and its last acceptor is somebody
-        else's.  `close_retired`, when that one is gone.
+    def disown(self) -> list[int]:
+        """What was inherited and has no use goes, and its rows are told: no new connections reach it, and its last
+        acceptor is somebody else's.  `close_retired`, when that one is gone.
         """
-        unused = list(self._inherited.values())
+        unused, rows = list(self._inherited.values()), sorted({row for _, _, row in self._inherited})
         self._inherited.clear()
         self._retired += unused
         self._groups.arrange(going=unused)
+        return rows
 
     def row(self, index: int) -> dict[SocketKey, socket.socket]:
         """What worker `index` serves."""

@@ -19,7 +19,6 @@ from fastnlb.channel import ChannelClosed, ChannelError
 from fastnlb.master.inherit import Predecessor
 from fastnlb.master.steward import Answer
 from fastnlb.master.upgrade import Command, Estate, Upgrade
-from fastnlb.model import Snapshot
 
 log = logging.getLogger("fastnlb.master")
 
@@ -39,7 +38,7 @@ class Succession:
         *,
         can_begin: Callable[[], bool],
         estate: Callable[[], Estate],
-        give_way: Callable[[int, dict[str, Any]], None],
+        give_way: Callable[[int, list[int]], None],
         on_failed: Callable[[], None],
         on_alone: Callable[[], None],
         on_gone: Callable[[], None],
@@ -131,9 +130,9 @@ class Succession:
             return "this is process 1, whose end would be the end of its container"
         return ""
 
-    def _on_successor_ready(self, pid: int, state: dict[str, Any]) -> None:
+    def _on_successor_ready(self, pid: int, unserved: list[int]) -> None:
         self._answer(True, f"process {pid} serves, process {os.getpid()} drains its connections")
-        self._give_way(pid, state)
+        self._give_way(pid, unserved)
 
     def _on_successor_failed(self, why: str) -> None:
         log.error("hot restart failed, this process goes on: %s", why)
@@ -146,11 +145,11 @@ class Succession:
 
     # Backwards
 
-    def announce(self, snapshot: Snapshot, workers: int) -> bool:
-        """Every worker accepts.  Whether this process is master alone; else `on_alone` will tell."""
+    def announce(self, unserved: list[int]) -> bool:
+        """Every worker accepts; on sockets of these rows none does.  Whether this process is master alone; else `on_alone` will tell."""
         if not self._alone and not self._announced and self._predecessor is not None:
             self._announced = True
-            self._predecessor.ready(snapshot, workers)
+            self._predecessor.ready(unserved)
         return self._alone
 
     def draining(self) -> list[dict[str, Any]]:

@@ -66,7 +66,7 @@ class Estate:
 
 
 class Upgrade:
-    """One successor at a time.  `on_ready` is told what it serves, `on_failed` why there is none."""
+    """One successor at a time.  `on_ready` is told the rows that it leaves, `on_failed` why there is none."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Upgrade:
         selector: selectors.BaseSelector,
         disinherit: Callable[[], None],
         *,
-        on_ready: Callable[[int, dict[str, Any]], None],
+        on_ready: Callable[[int, list[int]], None],
         on_failed: Callable[[str], None],
     ) -> None:
         self._command = command
@@ -209,7 +209,7 @@ class Upgrade:
             self._last_words = frame.fields["message"]
         elif frame.kind == "ready" and self.running and self._pid:  # one that is dead serves nobody
             self._deadline = None
-            self._on_ready(self._pid, frame.fields["state"])
+            self._on_ready(self._pid, frame.fields["unserved"])
 
     def _send(self, kind: str) -> None:
         if self._channel is not None:
