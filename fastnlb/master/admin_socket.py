@@ -72,9 +72,9 @@ class AdminSocket:
         if self._socket is not None and self._owner == os.getpid():
             with suppress(OSError):
                 self.path.unlink()
-        self.disinherit()
         if self._guard is not None:
-            self._guard.release()
+            self._guard.release()  # first: it is removed by who holds it
+        self.disinherit()
 
     def disinherit(self) -> None:
         """Lets go of the descriptors only: in a forked child."""

@@ -224,3 +224,13 @@ def test_the_daemon_does_not_end_before_control_has_answered(site: Site) -> None
     assert alive(site.running.pid)
     os.kill(site.control, signal.SIGCONT)
     assert site.running.wait_exit() == 0
+
+
+def test_a_pid_file_elsewhere_leaves_nothing_in_the_run_dir(site: Site, tmp_path: Path) -> None:
+    site.write(free_port(), head=HEAD + f"run_dir: {tmp_path}/run\n")
+    program = Program([*site.command, "--pid-file", f"{tmp_path}/apart.pid"], tmp_path / "apart.log")
+    program.wait_line("ready")
+    assert (tmp_path / "run" / "fastnlb.pid").read_text() == (tmp_path / "apart.pid").read_text()
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit() == 0
+    assert list((tmp_path / "run").iterdir()) == []
