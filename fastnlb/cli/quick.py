@@ -82,6 +82,7 @@ def quick(
     try:
         made = _certificate(listen, certificate, private_key) if protocol == TCPSSL else None
     except MaterialError as error:
+        origin.failed(str(error))
         _refuse(context, str(error))
     snapshot = quick_snapshot(
         listen,

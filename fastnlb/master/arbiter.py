@@ -143,7 +143,7 @@ class Arbiter:
             predecessor,
             self._selector,
             self._disinherit,
-            can_begin=lambda: self._ready and self._rollout.settled() and self._table.quiet,
+            can_begin=self._may_upgrade,
             estate=self._estate,
             give_way=self._give_way,
             on_failed=self._on_upgrade_failed,
@@ -352,6 +352,9 @@ class Arbiter:
         self._crew.set(self._crew.wanted - 1)
 
     # Hot restart
+
+    def _may_upgrade(self) -> bool:
+        return self._ready and self._rollout.settled() and self._table.quiet and not self._steward.busy
 
     def _estate(self) -> Estate:
         mine = {**self._holdings.facts(), "pid": os.getpid()}

@@ -92,6 +92,11 @@ class Steward:
         if self._exists:
             self._fleet.open_seat(0)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a reload or a proposal is on its way."""
+        return self._reload_wanted or self._reload_asked or self._waiting is not None or self._running is not None
+
     def reload(self) -> None:
         """Has the configuration read again: once more after the reload that runs, however often this is asked."""
         if not self._exists:

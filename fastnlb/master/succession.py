@@ -146,7 +146,10 @@ class Succession:
     # Backwards
 
     def announce(self, unserved: list[int]) -> bool:
-        """Every worker accepts; on sockets of these rows none does.  Whether this process is master alone; else `on_alone` will tell."""
+        """Every worker accepts, but in these rows there are sockets on which none does.
+
+        Whether this process is master alone; else `on_alone` will tell.
+        """
         if not self._alone and not self._announced and self._predecessor is not None:
             self._announced = True
             self._predecessor.ready(unserved)

@@ -195,7 +195,9 @@ class Worker:
             self._channel.send(kind, **fields)
             # Only a master that has not read for hundreds of frames gets us here; it must not lose one.
             while self._channel.pending:
-                select.select([], [self._channel], [], 1.0)
+                poll = select.poll()  # not select: a worker may have more descriptors than that can name
+                poll.register(self._channel, select.POLLOUT)
+                poll.poll(1000)
                 self._channel.flush()
         except ChannelClosed:
             self._orphaned()

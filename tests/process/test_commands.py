@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.procs import Program, alive, free_port, wait_for
+from support.procs import Program, alive, free_port, taken_port, wait_for
 from support.site import HEAD, Site, connection, serves, unreadable
 
 
@@ -136,11 +136,12 @@ def test_a_reload_that_is_refused_says_why_and_that_nothing_has_changed(site: Si
 
 
 def test_a_reload_that_the_kernel_refuses_says_why(site: Site) -> None:
-    port, taken = free_port(), site.server[1]
+    port = free_port()
     site.write(port)
     site.start()
-    site.write(port, taken)
-    refused = command("reload")
+    with taken_port() as taken:
+        site.write(port, taken)
+        refused = command("reload")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert f"cannot listen on 127.0.0.1:{taken}: address already in use" in refused.stderr
 

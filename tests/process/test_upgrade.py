@@ -17,7 +17,7 @@ import pytest
 from support import servers, stream
 from support.closed_loop import closed_loop
 from support.lineage import Lineage
-from support.procs import alive, children, descriptors, free_port, process_name, wait_for, wait_steady
+from support.procs import alive, children, descriptors, free_port, process_name, taken_port, wait_for, wait_steady
 from support.site import certificate_in, certificate_of, connection, serves
 
 from fastnlb.master.succession import Succession
@@ -232,11 +232,12 @@ def test_a_bad_configuration_leaves_the_old_process_serving(line: Lineage, mista
 
 
 def test_a_port_that_the_successor_cannot_have_leaves_the_old_process_serving(line: Lineage) -> None:
-    port, taken = free_port(), line.server[1]
+    port = free_port()
     line.write(port, head=line.head)
     line.start()
-    line.write(port, taken, head=line.head)
-    failed = line.tell("upgrade")
+    with taken_port() as taken:
+        line.write(port, taken, head=line.head)
+        failed = line.tell("upgrade")
     assert failed.returncode == 1
     assert f"cannot listen on 127.0.0.1:{taken}: address already in use" in failed.stderr
     assert serves(port)

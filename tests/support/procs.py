@@ -62,6 +62,13 @@ def free_port(host: str = "127.0.0.1") -> int:
         return int(sock.getsockname()[1])
 
 
+@contextmanager
+def taken_port(host: str = "127.0.0.1") -> Iterator[int]:
+    """A TCP port that somebody else listens on, for the length of a block."""
+    with socket.create_server((host, 0)) as sock:
+        yield int(sock.getsockname()[1])
+
+
 def alive(pid: int) -> bool:
     """Whether a process exists and is no zombie."""
     return process_state(pid) not in ("", "Z", "X")

@@ -211,7 +211,7 @@ def test_what_has_no_use_is_closed_and_what_was_opened_before_a_failure_too() ->
         table.close_all()
 
 
-def test_what_serves_ten_thousand_listeners_can_say_so(old: Channel) -> None:
+def test_as_many_rows_as_there_can_be_fit_an_answer(old: Channel) -> None:
     hand(old, Estate({"pid": 7}))
     heir = receive()
     assert heir is not None
