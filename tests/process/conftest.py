@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import servers
+from support.lineage import Lineage
 from support.procs import Program
 from support.site import Site
 from support.tiny_client import Start
@@ -40,3 +41,12 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield begin
     for each in started:
         each.kill()
+
+
+@pytest.fixture
+def line(tmp_path: Path, echo: tuple[str, int]) -> Iterator[Lineage]:
+    made = Lineage(tmp_path, echo)
+    yield made
+    made.kill_all()
+    if made.program is not None:
+        assert "Traceback" not in made.program.output()
