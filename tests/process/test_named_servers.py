@@ -23,7 +23,8 @@ from dataclasses import replace
 from fastnlb.cli import log, quick
 from fastnlb.model import Resolver
 serve, place = quick.serve, ("127.0.0.1", int(sys.argv.pop(1)))
-quick.serve = lambda snapshot, settings: serve(replace(snapshot, resolver=Resolver((place,), 1, 1)), settings)
+ours = Resolver((place,), 1, 1)
+quick.serve = lambda snapshot, *rest, **more: serve(replace(snapshot, resolver=ours), *rest, **more)
 quick.quick()
 """
 

@@ -19,6 +19,8 @@ from support.procs import free_port, listening_inodes, process_name, wait_for
 from support.site import HEAD, Site, serves
 
 BULK = 200 * stream.MEGABYTE
+PATIENCE = 60.0  # seconds; a machine that is busy with the loops has little left for who watches them
+MOST, PAUSE = 100_000, 0.01
 
 
 def head(workers: int) -> str:
@@ -33,14 +35,18 @@ def serving(site: Site) -> list[int]:
 def resized(site: Site, ports: list[int], count: int) -> None:
     wait_for(
         lambda: len(serving(site)) == count and all(len(listening_inodes(port)) == count for port in ports),
-        f"{count} workers, each with its sockets: {site.running.output()}",
+        f"{count} workers, each with its sockets",
+        PATIENCE,
     )
 
 
 @contextmanager
 def both(plain: int, tls: int) -> Iterator[Callable[[int], None]]:
     """A closed loop on each listener, in which nothing may fail; the value waits for so many more connections."""
-    with closed_loop(plain) as load, closed_loop(tls, tls=True, clients=2) as tls_load:
+    with (
+        closed_loop(plain, most=MOST, seconds=100, pause=PAUSE) as load,
+        closed_loop(tls, tls=True, clients=2, most=MOST, seconds=100, pause=PAUSE) as tls_load,
+    ):
 
         def more(connections: int) -> None:
             load.wait_more(connections)

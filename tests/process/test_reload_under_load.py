@@ -15,6 +15,7 @@ from support.procs import alive, children, descriptors, free_port, wait_for, wai
 from support.site import HEAD, Site, connection, serves
 
 MEBIBYTE_KIB = 1024
+PARTED = 2.0  # seconds after which sockets that went are closed
 
 
 class Changing:
@@ -102,9 +103,12 @@ def test_a_hundred_reloads_leave_nothing_behind(site: Site, changing: Changing) 
         return {pid: len(descriptors(pid)) for pid in (site.running.pid, *children(site.running.pid))}
 
     reload_times(20)
-    before, memory = wait_steady(files, "the files held"), {pid: resident_kib(pid) for pid in site.workers}
+    before, memory = (
+        wait_steady(files, "the files held", quiet=PARTED),
+        {pid: resident_kib(pid) for pid in site.workers},
+    )
     reload_times(100)
-    after = wait_steady(files, "the files held")
+    after = wait_steady(files, "the files held", quiet=PARTED)
     assert after.keys() == before.keys(), "a process more or less"
     assert after == before
     for pid, kib in memory.items():

@@ -125,7 +125,7 @@ def test_a_worker_that_speaks_as_control_is_killed(tiny: Tiny) -> None:
     before = tiny.pids()
     (tiny.folder / "impostor").touch()
     tiny.program.wait_line(r".*worker \d \(pid \d+\) sent a reloaded frame, which is not for it to send: killed")
-    wait_for(lambda: len(set(before) - set(tiny.pids())) == 1, "its heir")
+    wait_for(lambda: set(before) - set(tiny.pids()), "its heir")  # both may have seen the file
     assert tiny.pid_of("control") in before
 
 

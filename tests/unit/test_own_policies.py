@@ -143,7 +143,7 @@ def test_a_policy_in_use_is_in_the_snapshot_with_its_versions_in_order(monkeypat
     text += """\
   - {name: unused, tls_versions: [TLSv1.3], ciphers: [TLS_AES_128_GCM_SHA256]}
 certificates: [{name: www, certificate: www.pem}]
-server_groups: [{name: web, servers: [{address: 127.0.0.1, port: 1}]}]
+server_groups: [{name: web, servers: [{address: 127.0.0.1, port: 2}]}]
 listeners:
   - {name: a, protocol: TCPSSL, port: 1, server_group: web, certificate: www, security_policy: mine}
 """

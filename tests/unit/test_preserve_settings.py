@@ -22,7 +22,7 @@ def write(folder: Path, servers: str, listener: str) -> Path:
     file = folder / "fastnlb.yaml"
     file.write_text(
         f"version: 1\nserver_groups: [{{name: web, preserve_client_ip: true, servers: [{servers}]}}]\n"
-        f"listeners: [{{name: l, protocol: TCP, port: 80, server_group: web, {listener}}}]\n"
+        f"listeners: [{{name: l, protocol: TCP, port: 81, server_group: web, {listener}}}]\n"
     )
     return file
 

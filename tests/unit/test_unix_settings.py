@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 def write(file: Path, servers: str, group: str = "") -> Path:
     file.write_text(
         f"version: 1\nserver_groups: [{{name: g, {group}servers: [{servers}]}}]\n"
-        "listeners: [{name: l, protocol: TCP, address: 127.0.0.1, port: 80, server_group: g}]\n"
+        "listeners: [{name: l, protocol: TCP, address: 127.0.0.1, port: 81, server_group: g}]\n"
     )
     return file
 
