@@ -94,11 +94,12 @@ class NamedServer:
     weight: int = 100
 
 
-def place(address: str, port: int) -> str:
-    """`10.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`, and `10.0.0.1` for every port: what a person is told."""
+def place(address: str, port: int, last_port: int = 0) -> str:
+    """`10.0.0.1:80`, `[::1]:80-89`, `unix:/run/app.sock`, and `10.0.0.1` for every port: what a person is told."""
     if address.startswith(UNIX) or not port:
         return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    ports = f"{port}-{last_port}" if last_port else str(port)
+    return f"[{address}]:{ports}" if ":" in address else f"{address}:{ports}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import click
 
 from fastnlb.cli.rundir import RunDirError, find
+from fastnlb.master.exits import EXIT_REFUSED
 
-EXIT_REFUSED = 1
 EXIT_NO_ANSWER = 4
 
 OK = 200
@@ -62,10 +62,15 @@ def ask(method: str, path: str, pid_file: Path | None, admin: Path | None) -> tu
 
 def act(what: str, pid_file: Path | None, admin: Path | None) -> list[str]:
     """Has the daemon do something; the lines of its answer.  Exits with 1 when it refuses, after saying why."""
-    status, answer = ask("POST", f"/api/v1/{what}", pid_file, admin)
+    return lines_or_exit(ask("POST", f"/api/v1/{what}", pid_file, admin), f"{what} refused: nothing has changed")
+
+
+def lines_or_exit(answered: tuple[int, dict[str, Any]], refusal: str) -> list[str]:
+    """The lines of what `ask` gave; a refusal ends the command with 1, and its lines and `refusal` are said first."""
+    status, answer = answered
     lines = [str(line) for line in answer.get("lines", [answer.get("error", "")])]
     if status != OK:
-        for line in [*lines, f"{what} refused: nothing has changed"]:
+        for line in [*lines, refusal]:
             click.echo(line, err=True)
         click.get_current_context().exit(EXIT_REFUSED)
     return lines

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import click
 
-from fastnlb.cli.admin_client import EXIT_REFUSED, OK, ask, which_daemon
+from fastnlb.cli.admin_client import ask, lines_or_exit, which_daemon
 from fastnlb.config.errors import ConfigError, Problem, count
 from fastnlb.config.load import load
 from fastnlb.model import Snapshot
@@ -57,13 +57,8 @@ def check(
 def _changes(config: Path, pid_file: Path | None, admin: Path | None) -> list[str]:
     """What the daemon would do with the file, a line for each thing.  Exits when it does not answer, or refuses."""
     path = f"/api/v1/plan?{urlencode({'config': config.absolute()})}"
-    status, answer = ask("GET", path, pid_file, admin)
-    lines = [str(line) for line in answer.get("lines", [answer.get("error", "")])]
-    if status != OK:
-        for line in [*lines, "the daemon would refuse it"]:
-            click.echo(line, err=True)
-        click.get_current_context().exit(EXIT_REFUSED)
-    return lines or ["nothing would change"]
+    answered = ask("GET", path, pid_file, admin)
+    return lines_or_exit(answered, "the daemon would refuse it") or ["nothing would change"]
 
 
 def _encodable(text: str) -> str:

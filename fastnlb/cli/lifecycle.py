@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from fastnlb.cli.admin_client import EXIT_REFUSED, act, ask, which_daemon
+from fastnlb.cli.admin_client import act, ask, which_daemon
+from fastnlb.master.exits import EXIT_REFUSED
 
 POLL_SECONDS = 0.05
 STOP_GRACE_SECONDS = 10.0
@@ -22,8 +23,7 @@ STOP_GRACE_SECONDS = 10.0
 @which_daemon
 def reload(pid_file: Path | None, admin: Path | None) -> None:
     """Read the configuration again; prints what changed, or why nothing did."""
-    lines = act("reload", pid_file, admin)
-    for line in lines:
+    for line in act("reload", pid_file, admin):
         click.echo(line)
 
 

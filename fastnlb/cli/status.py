@@ -51,7 +51,7 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
 def _listeners(answer: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for each in answer["listeners"]:
         state = "running" if each["enabled"] else "stopped"
-        where = place(each["address"], each["port"]) + (f"-{each['last_port']}" if each["last_port"] else "")
+        where = place(each["address"], each["port"], each["last_port"] or 0)
         yield each["name"], each["protocol"], where, state, each["server_group"], each["connections"]
 
 

@@ -157,8 +157,7 @@ def _name(thing: _Named) -> str:
 
 def _label_listener(listener: Listener) -> str:
     stopped = "" if listener.enabled else " (disabled)"
-    first = place(listener.address, listener.port)
-    return f"{listener.name} {first.removesuffix(str(listener.port))}{_ports(listener)}{stopped}"
+    return f"{listener.name} {place(listener.address, listener.port, listener.last_port)}{stopped}"
 
 
 def _label_group(group: ServerGroup) -> str:

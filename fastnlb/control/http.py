@@ -56,11 +56,6 @@ class HttpServer:
         for client in list(self._clients):
             self._drop(client)
 
-    def stop_accepting(self) -> None:
-        """Clients to come are somebody else's; those there are get their answers."""
-        with suppress(KeyError):
-            self._selector.unregister(self._listener)
-
     def _on_clients(self, _events: int) -> None:
         try:
             sock, _ = self._listener.accept()

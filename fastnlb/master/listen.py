@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastnlb.model import Listener
+from fastnlb.model import Listener, place
 
 BACKLOG = 4096
 KEEPALIVE_IDLE = 60
@@ -35,7 +35,7 @@ class CannotListen(Exception):  # noqa: N818 - reads as what it says
     """A listener's address, or one of its ports, cannot be had; nothing was opened."""
 
     def __init__(self, listener: str, address: str, port: int, reason: str, last_port: int = 0) -> None:
-        super().__init__(f"listener {listener}: cannot listen on {_endpoint(address, port, last_port)}: {reason}")
+        super().__init__(f"listener {listener}: cannot listen on {place(address, port, last_port)}: {reason}")
         self.listener, self.address, self.port, self.reason = listener, address, port, reason
 
 
@@ -166,11 +166,6 @@ def _packed(address: str) -> bytes:
 
 def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def _endpoint(address: str, port: int, last_port: int = 0) -> str:
-    ports = f"{port}-{last_port}" if last_port else str(port)
-    return f"[{address}]:{ports}" if ":" in address else f"{address}:{ports}"
 
 
 def _backlog() -> int:
