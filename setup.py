@@ -3,6 +3,7 @@
 FASTNLB_BUILD=release (default)  -O2 -g, hidden visibility
 FASTNLB_BUILD=debug              -O0 -g3, CORE_ASSERT aborts
 FASTNLB_BUILD=asan               debug with the address and undefined-behaviour sanitizers
+FASTNLB_BENCH=1                  also the load generator in bench/_load, which no wheel carries
 """
 
 import os
@@ -13,6 +14,7 @@ from Cython.Compiler import Options
 from setuptools import Extension, setup
 
 CORE = Path("fastnlb/_core")
+LOAD = Path("bench/_load")
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 MODES = {
@@ -27,16 +29,18 @@ if mode not in MODES:
 compile_args, link_args = MODES[mode]
 
 Options.warning_errors = True
+folders = [CORE, LOAD] if os.environ.get("FASTNLB_BENCH") == "1" else [CORE]
 extensions = [
     Extension(
-        f"fastnlb._core.{source.stem}",
+        ".".join((*source.parent.parts, source.stem)),
         [str(source)],
         include_dirs=[str(CORE)],
-        depends=[str(path) for path in (*CORE.glob("*.pxd"), *CORE.glob("*.h"))],
+        depends=[str(path) for path in (*folder.glob("*.pxd"), *CORE.glob("*.h"))],
         extra_compile_args=["-std=gnu11", *WARNINGS, *compile_args],
         extra_link_args=link_args,
     )
-    for source in sorted(CORE.glob("*.pyx"))
+    for folder in folders
+    for source in sorted(folder.glob("*.pyx"))
 ]
 
 setup(
