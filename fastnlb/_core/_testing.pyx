@@ -9,12 +9,14 @@ from .counters cimport N_BYTES_SPLICED, N_NUMBERS
 from .defs cimport (CONN_CLOSED, CONN_RELAY, CONN_STATES, QUEUE_READY, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_READ, STEP_WANT_WRITE, Conn, Core, Half)
 from .half cimport half_adopt
+from .loop cimport loop_share
 from .names cimport NAME_UNKNOWN, NameIndex, names_add, names_find, names_free, names_init
 from .pending cimport pending_init
 from .pipes cimport (PIPES_LOOK_MS, PIPES_RETRY_MS, PIPES_SPARE, Pipe, Pipes, pipe_get, pipe_put, pipes_clear,
                      pipes_look)
 from .plain cimport plain_xport
-from .pool cimport POOL_SPARE, Buffer, Pool, pool_clear, pool_get, pool_put
+from .pool cimport (BUFFER_BYTES, LARGE_MOST, Buffer, Pool, pool_clear, pool_get, pool_make, pool_put,
+                    pools_make)
 from .queue cimport queue_init, queue_pop, queue_pop_last, queue_push, queue_remove
 from .script cimport SCRIPT_LINES, Script, script_xport
 from .slab cimport slab_clear, slab_give, slab_take
@@ -27,8 +29,13 @@ import os
 STEPS = {"moved": <int> STEP_MOVED, "want_read": <int> STEP_WANT_READ, "want_write": <int> STEP_WANT_WRITE,
          "eof": <int> STEP_EOF, "fault": <int> STEP_FAULT}
 STEP_NAMES = {value: name for name, value in STEPS.items()}
-POOL_SPARE_BUFFERS = POOL_SPARE
+ORDINARY_BYTES, MOST_LARGE = BUFFER_BYTES, LARGE_MOST
 SPARE_PIPES, LOOK_MS, RETRY_MS = PIPES_SPARE, PIPES_LOOK_MS, PIPES_RETRY_MS
+
+
+def share_of_a_turn(uint32_t relays):
+    """Bytes each way for each of so many relays that find no end."""
+    return loop_share(relays)
 
 
 def legal_transitions():
@@ -74,26 +81,29 @@ cdef class WheelProbe:
 
 
 cdef class PoolProbe:
-    """A buffer pool; lend() and give_back() as a stack of loans."""
+    """A buffer pool; lend() and give_back() as a stack of loans.  lend() is None when no more are lent."""
 
     cdef Pool pool
     cdef list loans
 
-    def __cinit__(self):
+    def __cinit__(self, int most=1000, int keep=10):
+        pool_make(&self.pool, 64, most, keep)
         self.loans = []
 
     def lend(self):
         cdef Buffer* buffer = pool_get(&self.pool)
+        if buffer == NULL:
+            return None
         self.loans.append(<size_t> buffer)
         return <size_t> buffer
 
     def give_back(self, size_t loan):
         self.loans.remove(loan)
-        pool_put(&self.pool, <Buffer*> loan)
+        pool_put(<Buffer*> loan)
 
     def __dealloc__(self):
         for loan in self.loans:
-            pool_put(&self.pool, <Buffer*> <size_t> loan)
+            pool_put(<Buffer*> <size_t> loan)
         pool_clear(&self.pool)
 
     @property
@@ -234,12 +244,14 @@ cdef class RelayProbe:
         self.k = <Core*> calloc(1, sizeof(Core))
         self.scripts = <Script*> calloc(2, sizeof(Script))
         self.k.count = <uint64_t*> calloc(<int> N_NUMBERS, sizeof(uint64_t))
+        pools_make(&self.k.pool, &self.k.large)
+        self.k.relay_bytes = 4 * <int> BUFFER_BYTES
         queue_init(&self.k.ready)
         pending_init(&self.k.pending, 1)
         wheel_init(&self.k.wheel, 0)
         group = (0, [("127.0.0.1", 1, 1, -1)], [0], -1, False)
         self.k.descriptor_limit = 1024
-        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0, None)], [group])
+        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, idle_ms, -1, 0, 0, b"", None)], [group])
         self.c = slab_take(&self.k.slab)
         self.c.state = CONN_RELAY
         self.c.table = self.k.table
@@ -328,7 +340,11 @@ cdef class RelayProbe:
 
     @property
     def buffers_lent(self):
-        return self.k.pool.lent
+        return self.k.pool.lent + self.k.large.lent
+
+    @property
+    def large_lent(self):
+        return self.k.large.lent
 
     @property
     def pipes_lent(self):
@@ -353,6 +369,7 @@ cdef class RelayProbe:
         conn_reap(self.k)
         table_free(self.k.table)
         pool_clear(&self.k.pool)
+        pool_clear(&self.k.large)
         pipes_clear(&self.k.pipes)
         slab_clear(&self.k.slab)
         free(self.k.count)

@@ -40,7 +40,7 @@ cdef class PickProbe:
         address, self.k.board.places, self.k.board.place = board
         self.k.board.base = <char*> <size_t> address
         board_take_place(&self.k.board)
-        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, 1000, -1, 0, 0, None)], [group])
+        self.k.table = table_build(self.k, 1, [(0, None, 1000, 1000, 1000, -1, 0, 0, b"", None)], [group])
 
     def pick(self, uint64_t key=1, int most=1):
         """The servers that one connection tries if all of them fail, by number."""

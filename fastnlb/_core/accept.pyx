@@ -4,7 +4,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from .conn cimport conn_open, conn_reap
-from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES
+from .counters cimport N_ACCEPT_ERRORS, N_ACCEPT_PAUSES, N_TURNS
 from .defs cimport NOTICE_DESCRIPTORS, NOTICE_NONE, NOTICE_RESUMED, Acceptor, Core, Table
 from .half cimport descriptor_reset
 from .limit cimport limit_enter
@@ -12,10 +12,10 @@ from .overload cimport overload_evict, overload_full
 from .pipes cimport pipes_clear
 from .poller cimport POLL_ACCEPTOR, poll_add_level, poll_key, poll_remove
 from .sys cimport (EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM, POLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK,
-                   accept4, close, errno, poll, pollfd)
+                   accept4, close, errno, poll, pollfd, sockaddr, socklen_t)
 
 cdef enum:
-    ACCEPTS_PER_TURN = 32      # a storm of connections must not hold up running relays
+    LARGEST_BURST = 32         # a storm of connections must not hold up running relays
     ACCEPTS_AT_END = 65536     # a stopped listener serves its queue, but not for ever
     PAUSE_MS = 100             # the least time accepting stays paused
 
@@ -27,8 +27,15 @@ cdef uint32_t _room(Core* k) noexcept nogil:
 
 
 cdef void accept_some(Core* k, Acceptor* acceptor) noexcept nogil:
-    """Accept a batch; the socket is level-triggered, so what is left is reported again."""
-    _accept(k, acceptor, ACCEPTS_PER_TURN)
+    """Accept a batch; the socket is level-triggered, so what is left is reported again.
+
+    Looking into an empty queue costs a system call, so a batch grows only while more is found turn after turn.
+    """
+    if _accept(k, acceptor, acceptor.burst):
+        acceptor.burst = max(acceptor.burst // 2, 1)
+    elif k.crowded or acceptor.looked_turn + 1 == k.count[<int> N_TURNS]:
+        acceptor.burst = min(acceptor.burst * 2, <int> LARGEST_BURST)
+    acceptor.looked_turn = k.count[<int> N_TURNS]
 
 
 cdef void accept_all(Core* k, Acceptor* acceptor) noexcept nogil:
@@ -36,8 +43,11 @@ cdef void accept_all(Core* k, Acceptor* acceptor) noexcept nogil:
     _accept(k, acceptor, ACCEPTS_AT_END)
 
 
-cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
+cdef bint _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
+    """True: the queue was found empty."""
     cdef int fd
+    cdef sockaddr* peer = <sockaddr*> &k.came_from if k.logging else NULL
+    cdef socklen_t length
     while most > 0:
         most -= 1
         if _room(k) == 0 and k.pipes.spare_count:
@@ -45,20 +55,22 @@ cdef void _accept(Core* k, Acceptor* acceptor, int most) noexcept nogil:
             pipes_clear(&k.pipes)
         if _room(k) == 0 or overload_full(k):
             # Places that were made free count from the next turn on, and the socket is reported again until then.
-            if not _is_waited_at(acceptor) or overload_evict(k, ACCEPTS_PER_TURN) == 0:
+            if not _is_waited_at(acceptor) or overload_evict(k, LARGEST_BURST) == 0:
                 _pause(k)
-            return
-        fd = accept4(acceptor.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            return False
+        length = sizeof(k.came_from)
+        fd = accept4(acceptor.fd, peer, &length if peer != NULL else NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
             _open(k, acceptor, fd)
         elif errno == EAGAIN:
-            return
+            return True
         elif errno == EMFILE or errno == ENFILE or errno == ENOBUFS or errno == ENOMEM:
             _pause(k)
-            return
+            return False
         elif errno != EINTR and errno != ECONNABORTED:
             k.count[<int> N_ACCEPT_ERRORS] += 1
-            return
+            return False
+    return False
 
 
 cdef void _open(Core* k, Acceptor* acceptor, int fd) noexcept nogil:
@@ -101,7 +113,7 @@ cdef void accept_resume(Core* k) noexcept nogil:
 cdef bint _has_room_again(Core* k) noexcept nogil:
     cdef uint32_t enough = k.descriptor_limit // 32 + 1
     if (_room(k) < enough or overload_full(k)) and _somebody_waits(k):
-        overload_evict(k, max(enough, <uint32_t> ACCEPTS_PER_TURN))
+        overload_evict(k, max(enough, <uint32_t> LARGEST_BURST))
         conn_reap(k)
     return _room(k) >= enough and not overload_full(k)
 

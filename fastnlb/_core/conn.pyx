@@ -3,20 +3,23 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
+from .accesslog cimport accesslog_close, accesslog_mark, accesslog_open
 from .account cimport (account_bytes, account_close, account_handshake, account_handshake_failed, account_open,
                        account_proxy_in)
-from .counters cimport (N_ACCEPTED, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED, N_HANDSHAKES_TIMED_OUT,
-                        N_PROXY_TIMED_OUT)
+from .clock cimport clock_ns
+from .counters cimport (L_ACCEPTED, L_CLOSED_MEMORY, N_ACCEPTED, N_CLOSED_MEMORY, N_HANDSHAKES_ABORTED,
+                        N_HANDSHAKES_TIMED_OUT, N_PROXY_TIMED_OUT, S_FAILED_TIMED_OUT)
 from .defs cimport (CONN_ACCEPT, CONN_CLOSED, CONN_CONNECT, CONN_DRAIN, CONN_HANDSHAKE, CONN_PROXY_IN, CONN_RELAY,
                     END_CLOSE, END_LINGER, FAULT_ABORTED, FAULT_CONNECT, FAULT_CONNECT_TIMEOUT, FAULT_HANDSHAKE,
                     FAULT_HANDSHAKE_TIMEOUT, FAULT_IDLE, FAULT_MEMORY, FAULT_NO_SERVER, FAULT_NONE, FAULT_PROXY,
                     FAULT_PROXY_TIMEOUT, FAULT_RESET, FAULT_TLS, FLOW_BROKEN, FLOW_DONE, QUEUE_NONE, QUEUE_READY,
-                    STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core, Flow, Half, Step, Table)
+                    STEP_EOF, STEP_FAULT, STEP_MOVED, Conn, Core, Half, Step, Table)
 from .dial cimport dial_failed, dial_next, dial_succeeded
-from .ending cimport conn_owes, half_lose, half_settle
-from .half cimport half_adopt, half_close, half_discard, half_reset
+from .ending cimport conn_discard_unwanted, conn_owes, half_lose, half_settle
+from .half cimport half_adopt, half_close, half_reset
 from .hello cimport hello_enter, hello_leave
 from .limit cimport limit_leave
+from .look cimport look_begin, look_due, look_settled
 from .pending cimport pending_await, pending_leave, pending_work
 from .plain cimport plain_xport
 from .pool cimport pool_get
@@ -25,7 +28,7 @@ from .proxyfacts cimport proxyfacts_header
 from .proxyout cimport PROXY_OUT_BYTES
 from .proxyread cimport proxyread_step, proxyread_trusts
 from .queue cimport queue_push, queue_remove
-from .relay cimport flow_drain, flow_drop, flow_holds, flow_pump
+from .relay cimport flow_drain, flow_drop, flow_holds, flow_over, flow_pump
 from .slab cimport slab_give, slab_take
 from .sys cimport CORE_ASSERT, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, close
 from .tls cimport tls_free, tls_handshake, tls_open, tls_xport
@@ -33,7 +36,6 @@ from .transitions cimport may_follow
 from .wheel cimport wheel_arm, wheel_cancel
 
 cdef enum:
-    RELAY_BYTES = 262144       # bytes each way that one connection may move in one turn
     LINGER_MS = 2000           # how long a peer may take to end its stream after ours has ended
     FIRST_DRAIN_WAIT_MS = 64   # DRAIN looks again after this, then twice as long each time
     LAST_DRAIN_WAIT_MS = 1024
@@ -72,6 +74,9 @@ cdef void conn_event(Core* k, Conn* c, bint server_side, uint32_t events) noexce
         half.writable = 1
     if events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
         half.exhaust = 1
+    if events & EPOLLRDHUP and not events & (EPOLLERR | EPOLLHUP):
+        # All that it will ever send is here, and then comes the end of its stream: no reset, no refusal.
+        (&c.client if server_side else &c.server_half).last = 1
     if c.state == CONN_HANDSHAKE:
         _handshake_event(k, c, events)
     elif c.state == CONN_CONNECT and not server_side:
@@ -94,10 +99,7 @@ cdef void _handshake_event(Core* k, Conn* c, uint32_t events) noexcept nogil:
 cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
     """The connection's timer fired."""
     if c.state == CONN_RELAY:
-        # Moving bytes does not touch the timer: it looks here whether it is due at all.
-        if c.active_ms + c.listener.idle_ms > k.now_ms:
-            wheel_arm(&k.wheel, &c.timer, c.active_ms + c.listener.idle_ms)
-        else:
+        if not look_due(k, c):
             conn_end(k, c, FAULT_IDLE)
     elif c.state == CONN_DRAIN:
         if k.now_ms >= c.deadline_ms:
@@ -105,7 +107,7 @@ cdef void conn_timeout(Core* k, Conn* c) noexcept nogil:
         else:
             _drain(k, c)
     elif c.state == CONN_CONNECT:
-        dial_failed(k, c)
+        dial_failed(k, c, S_FAILED_TIMED_OUT)
         _dial(k, c, FAULT_CONNECT_TIMEOUT)
     elif c.state == CONN_HANDSHAKE:
         k.count[<int> N_HANDSHAKES_TIMED_OUT] += 1
@@ -123,6 +125,8 @@ cdef void conn_open(Core* k, Table* table, uint32_t listener, int fd) noexcept n
     if c == NULL:
         k.count[<int> N_ACCEPTED] += 1
         k.count[<int> N_CLOSED_MEMORY] += 1
+        table.listeners[listener].numbers[<int> L_ACCEPTED] += 1
+        table.listeners[listener].numbers[<int> L_CLOSED_MEMORY] += 1
         limit_leave(k, &table.listeners[listener])
         close(fd)
         return
@@ -134,6 +138,7 @@ cdef void conn_open(Core* k, Table* table, uint32_t listener, int fd) noexcept n
     c.server_half.fd = -1
     half_adopt(k, &c.client, fd)
     c.client.writable = 1
+    accesslog_open(k, c)
     if not poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, False, c.generation, c.slot)):
         conn_abort(k, c, FAULT_MEMORY)
     elif proxyread_trusts(k, c.listener, fd):
@@ -146,8 +151,9 @@ cdef void conn_open(Core* k, Table* table, uint32_t listener, int fd) noexcept n
 
 cdef void _proxy_in(Core* k, Conn* c) noexcept nogil:
     cdef Step step = proxyread_step(k, c)
-    account_proxy_in(k, step)
+    account_proxy_in(k, c, step)
     if step == STEP_MOVED:
+        accesslog_mark(k, c, &c.trace.ready_us)
         _begin(k, c)
     elif step == STEP_FAULT or step == STEP_EOF:
         conn_abort(k, c, FAULT_PROXY)
@@ -162,6 +168,7 @@ cdef void _begin(Core* k, Conn* c) noexcept nogil:
         return
     c.client.xport = tls_xport()
     _set_state(c, CONN_HANDSHAKE)
+    c.begun_ns = clock_ns()
     wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.handshake_ms)
     pending_await(k, c)
     if c.client.readable:
@@ -179,6 +186,7 @@ cdef void _handshake(Core* k, Conn* c) noexcept nogil:
     hello_leave()
     if step == STEP_MOVED:
         account_handshake(k, c)
+        accesslog_mark(k, c, &c.trace.greeted_us)
         _dial(k, c, FAULT_CONNECT)
     elif step == STEP_FAULT:
         _handshake_failed(k, c)
@@ -204,6 +212,7 @@ cdef void _dial(Core* k, Conn* c, int fault) noexcept nogil:
     """Connect to the next server; with none left the client is reset for the reason given."""
     if c.table.groups[c.listener.group].weighted == 0:
         fault = FAULT_NO_SERVER
+    c.begun_ns = clock_ns()
     if dial_next(k, c) == STEP_FAULT:
         conn_abort(k, c, fault)
         return
@@ -218,11 +227,11 @@ cdef void _connect(Core* k, Conn* c) noexcept nogil:
     if not dial_succeeded(k, c):
         _dial(k, c, FAULT_CONNECT)
         return
+    accesslog_mark(k, c, &c.trace.served_us)
     if c.listener.proxy != NULL and not _begin_with_header(k, c):
         return
     _set_state(c, CONN_RELAY)
-    c.active_ms = k.now_ms
-    wheel_arm(&k.wheel, &c.timer, k.now_ms + c.listener.idle_ms)
+    look_begin(k, c)
     _relay(k, c)
 
 
@@ -246,33 +255,23 @@ cdef bint _begin_with_header(Core* k, Conn* c) noexcept nogil:
 
 cdef void _relay(Core* k, Conn* c) noexcept nogil:
     cdef uint64_t up_before = c.up.bytes, down_before = c.down.bytes
-    cdef uint64_t up_budget = RELAY_BYTES, down_budget = RELAY_BYTES
-    cdef Step up = flow_pump(k, &c.up, &c.client, &c.server_half, &up_budget)
-    cdef Step down = flow_pump(k, &c.down, &c.server_half, &c.client, &down_budget)
+    cdef uint64_t up_budget = k.relay_bytes, down_budget = k.relay_bytes
+    cdef Step up, down
+    up = flow_pump(k, &c.up, &c.client, &c.server_half, &up_budget)
+    c.client.closes = c.up.state == FLOW_DONE and c.client.finished
+    down = flow_pump(k, &c.down, &c.server_half, &c.client, &down_budget)
     if c.up.bytes != up_before or c.down.bytes != down_before:
-        account_bytes(k, c.up.bytes - up_before, c.down.bytes - down_before)
+        account_bytes(k, c, c.up.bytes - up_before, c.down.bytes - down_before)
         c.active_ms = k.now_ms
     # A fault may also come from writing; then no read would ever report it.
     if c.client.fault != FAULT_NONE or c.server_half.fault != FAULT_NONE:
         _halves_lost(k, c, c.client.fault != FAULT_NONE, c.server_half.fault != FAULT_NONE)
-    elif _flow_over(&c.up) and _flow_over(&c.down):
+    elif flow_over(&c.up) and flow_over(&c.down):
         _relay_over(k, c)
-    elif up == STEP_MOVED or down == STEP_MOVED or _discard_unwanted(k, c):
+    elif up == STEP_MOVED or down == STEP_MOVED or conn_discard_unwanted(k, c):
         queue_push(&k.ready, c, QUEUE_READY)
-
-
-cdef bint _discard_unwanted(Core* k, Conn* c) noexcept nogil:
-    """A half that still sends what nobody takes may not read before it is rid of it.  True: there may be more."""
-    cdef bint more = False
-    if c.up.state == FLOW_BROKEN and c.client.readable:
-        more = not half_discard(k, &c.client) and c.client.readable
-    if c.down.state == FLOW_BROKEN and c.server_half.readable:
-        more = (not half_discard(k, &c.server_half) and c.server_half.readable) or more
-    return more
-
-
-cdef bint _flow_over(Flow* flow) noexcept nogil:
-    return flow.state == FLOW_DONE or flow.state == FLOW_BROKEN
+    else:
+        look_settled(k, c)
 
 
 cdef void _relay_over(Core* k, Conn* c) noexcept nogil:
@@ -338,7 +337,7 @@ cdef void _drain(Core* k, Conn* c) noexcept nogil:
         flow_drain(k, &c.up, &c.server_half)
     if flow_holds(&c.down):
         flow_drain(k, &c.down, &c.client)
-    account_bytes(k, c.up.bytes - up_before, c.down.bytes - down_before)
+    account_bytes(k, c, c.up.bytes - up_before, c.down.bytes - down_before)
     half_settle(k, &c.client, &c.down)
     half_settle(k, &c.server_half, &c.up)
     if c.client.fd < 0 and c.server_half.fd < 0:
@@ -370,6 +369,7 @@ cdef void _finish(Core* k, Conn* c) noexcept nogil:
     if c.queue == QUEUE_READY:
         queue_remove(&k.ready, c)
     pending_leave(k, c)
+    accesslog_close(k, c)
     account_close(k, c)
     c.reap_next = k.reap
     k.reap = c

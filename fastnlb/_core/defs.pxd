@@ -11,7 +11,10 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from .board cimport Board, ListenerCell, ServerCell
+from .counters cimport L_NUMBERS
 from .endpoint cimport Endpoint
+from .labels cimport LABEL_CIPHER_COUNT
+from .logwriter cimport LogWriter
 from .names cimport NameIndex
 from .pipes cimport Pipe, Pipes
 from .pool cimport Buffer, Pool
@@ -69,6 +72,7 @@ cpdef enum Notice:
     NOTICE_DESCRIPTORS     # accepting stopped: the descriptor limit is reached
     NOTICE_RESUMED         # accepting goes on
     NOTICE_SHEDDING        # clients that are not through their handshake are ended to make room
+    NOTICE_LOG             # lines of the access log are dropped
 
 cdef enum FlowState:
     FLOW_OPEN              # source may still give bytes
@@ -106,6 +110,8 @@ cdef struct Half:
     uint8_t exhaust        # read until EAGAIN: behind a short read may be an end of stream or urgent data
     uint8_t unflushed      # the transport holds bytes back: flush before anything else is written
     uint8_t finished       # read side: the peer's FIN was read
+    uint8_t last           # write side: what it is given now is the last, and the end of stream follows at once
+    uint8_t closes         # write side: its end is that of the connection, and closing says it
     uint8_t shut           # write side: our end of stream is out
     uint8_t lost           # write side: the peer takes no more
     uint8_t spoiled        # a write found the peer gone by reset: its end of stream is not a clean one
@@ -114,17 +120,23 @@ cdef struct Half:
     uint8_t more           # TLS: the record layer may still give plaintext without new ciphertext
     uint8_t ended          # TLS: the client's close_notify was read
     uint8_t notified       # TLS: our close_notify has been written
+    uint8_t resting        # TLS: what only use needs is given back, and there are no BIOs (bio_rest, bio_wake)
+    uint8_t answered       # TLS: it was at rest after its first answer
+    uint8_t watched        # TLS: the timer will look whether it is still
     uint8_t fault          # Fault; sticky
+    uint8_t alert_sent     # TLS: our last alert besides close_notify, 0 = none
+    uint8_t alert_received    # TLS: likewise the client's
     uint32_t window_in     # TLS: plaintext read since the mode was last weighed
     uint32_t window_out    # TLS: plaintext written in whole records since then
     uint32_t barren        # TLS: records without plaintext since the last one with
     uint32_t reason        # TLS: the library's reason for FAULT_TLS (sslerr.h)
     const Xport* xport     # borrowed: static
     void* ssl              # owned: SSL*, freed at reap
-    void* read_bio         # borrowed from ssl; NULL unless TLS_MEMORY
-    void* write_bio        # likewise
+    void* read_bio         # borrowed from ssl; NULL unless TLS_MEMORY, at rest, and until there is ciphertext
+    void* write_bio        # likewise; NULL unless TLS_MEMORY, and at rest
     const char* pending    # borrowed from the flow's held buffer: what a blocked SSL_write must be given again
     uint32_t pending_length
+    uint32_t held_back     # TLS: ciphertext in the write BIO that waits for company: session tickets
     uint32_t prepaid       # bytes of the flow's buffer that a change of mode has written already
     Buffer* cipher         # owned: ciphertext under the read BIO that the record layer has not consumed
     void* script           # tests only; borrowed
@@ -134,7 +146,8 @@ cdef struct Flow:
     Pipe* pipe             # owned likewise
     uint64_t bytes         # passed on so far
     uint8_t state          # FlowState
-    uint8_t streak         # full buffers read in a row, as far as splice.pyx counts
+    uint8_t streak         # large reads in a row, as far as splice.pyx counts
+    uint8_t brims          # the last read filled an ordinary buffer: the next one may have a large one
 
 cpdef enum Scheduler:      # how a group chooses
     SCHEDULER_ROUND        # rr and wrr: the next of a sequence
@@ -150,6 +163,7 @@ cdef enum Over:            # whether a server's connections are to be ended
 
 cdef struct Server:
     ServerCell* cell       # borrowed from the board; NULL when it is full
+    uint64_t* numbers      # borrowed: this worker's block of the ledger (S_), or Core.nobody
     uint32_t weight
     uint8_t over           # Over
     uint8_t any_port       # connected to on the port that the client came to; `address` has 0
@@ -225,8 +239,11 @@ cdef struct Network:
     uint8_t bits           # how many of them count
 
 cdef struct Listener:
+    uint8_t* name          # owned by the Table, for the access log
+    uint32_t name_length
     uint32_t group         # index into Table.groups
     ListenerCell* cell     # borrowed from the board; NULL when it is full
+    uint64_t* numbers      # borrowed: this worker's block of the ledger (L_), or Core.nobody
     TlsListener* tls       # owned by the Table; NULL = plain TCP
     ProxyOut* proxy        # owned by the Table; NULL = servers are sent no PROXY header
     Network* trusted       # owned by the Table: whose PROXY headers are accepted
@@ -251,12 +268,28 @@ cdef struct Table:         # one compiled Snapshot; immutable but for cursors, r
 cdef struct Acceptor:
     int fd                 # owned: this worker's copy of the listening socket; -1 = free slot
     uint32_t listener      # index into the listeners of its table
+    int burst              # how many are accepted in one turn
+    uint64_t looked_turn   # the last turn in which it was looked at
     Table* table           # counted in table.refs: what a parting socket accepts for; NULL = the current one
     uint64_t until_ms      # parting: when it is closed
 
 cdef enum:
     TRIED_WORDS = 4
     TRIED_SERVERS = 256    # how many servers a connection can remember: a bit each
+
+cdef enum:
+    TRACE_UNKNOWN = 0xFFFFFFFF
+    OFFER_BYTES = 46       # of the protocols that a client offers, each after its length
+
+cdef struct Trace:         # what the access log alone wants to know; kept while it is on
+    uint64_t opened_us     # CLOCK_MONOTONIC; kept in any case, to the coarse clock's tick
+    uint32_t ready_us      # since then: when the PROXY header was accepted; 0 = no, TRACE_UNKNOWN = before it was on
+    uint32_t greeted_us    # when the TLS handshake was complete, likewise
+    uint32_t served_us     # when a server was connected, likewise
+    Endpoint peer          # family 0: not known
+    Endpoint here          # the address of ours that the client came to
+    uint8_t offer_length
+    uint8_t[OFFER_BYTES] offer    # the protocols (ALPN) that the client offered, as far as they fit
 
 cdef struct Conn:
     Timer timer            # first member: a Timer* from the wheel is the Conn*
@@ -278,13 +311,15 @@ cdef struct Conn:
     Endpoint source        # the client, and where it meant to go, as an accepted PROXY header says; family 0 = as
     Endpoint target        # the socket says
     uint64_t active_ms     # when a byte last moved; while pending, since when it waits or is waited for
-    uint64_t deadline_ms   # DRAIN: when to give up
+    uint64_t begun_ns      # CLOCK_MONOTONIC: when the handshake began, then the attempt to connect
+    uint64_t deadline_ms   # RELAY: when keepalive is switched on, 0 = it is; DRAIN: when to give up
     Table* table           # counted in table.refs
     Listener* listener     # borrowed from table
     Half client
     Half server_half
     Flow up
     Flow down
+    Trace trace
     Conn* queue_next
     Conn* queue_previous
     Conn* reap_next        # also the slab's free list
@@ -326,12 +361,18 @@ cdef struct Core:          # all state of one event loop; one per Engine
     uint64_t now_ms        # CLOCK_MONOTONIC_COARSE, read once a turn
     uint64_t* count        # borrowed: this worker's row of the shared counter page
     Board board            # what all workers share; a private one for an engine of its own
+    char* listener_numbers  # borrowed: this worker's blocks of the ledger, by cell; NULL = none
+    char* server_numbers    # likewise
+    uint64_t nobody[L_NUMBERS]    # for who has no block
+    void* ciphers[LABEL_CIPHER_COUNT]    # borrowed: static SSL_CIPHER objects, once seen
     Slab slab
-    Pool pool
+    Pool pool              # ordinary buffers
+    Pool large
     Pipes pipes
     Wheel wheel
     TlsApi tls
     Queue ready
+    uint64_t relay_bytes   # each way, that a relay may move in this turn before others have theirs
     Pending pending
     Conn* reap             # closed in this turn
     Table* table           # current; owned
@@ -340,6 +381,7 @@ cdef struct Core:          # all state of one event loop; one per Engine
     uint32_t descriptor_limit
     Acceptor* acceptors    # owned
     uint32_t acceptor_count
+    uint8_t crowded        # more was ready than one turn takes: who is not reported may be so all the same
     uint8_t paused         # not accepting for want of descriptors
     uint8_t notice         # Notice, for Python to fetch
     uint64_t resume_ms     # paused: do not try again before
@@ -350,4 +392,7 @@ cdef struct Core:          # all state of one event loop; one per Engine
     uint64_t drain_deadline_ms
     uint8_t drains         # a table in use has a group with a drain timeout
     uint64_t scan_ms       # when its servers are looked at next
+    LogWriter* log         # owned; NULL until the access log is first switched on
+    uint8_t logging        # it is on
+    sockaddr_storage came_from    # logging: whom the last accept was of
     char scratch[16384]    # for bytes that are read to be thrown away

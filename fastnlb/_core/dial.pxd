@@ -8,4 +8,4 @@ from .defs cimport Conn, Core, Step
 
 cdef Step dial_next(Core* k, Conn* c) noexcept nogil
 cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil
-cdef void dial_failed(Core* k, Conn* c) noexcept nogil
+cdef void dial_failed(Core* k, Conn* c, int number) noexcept nogil

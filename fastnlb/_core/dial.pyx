@@ -6,21 +6,20 @@ from libc.string cimport memcmp
 from .account cimport account_leave_server, account_server
 from .asclient cimport asclient_bind, asclient_find
 from .board cimport atomic_add32, atomic_load32, atomic_store32
-from .counters cimport N_CONNECTS, N_CONNECTS_FAILED, N_PRESERVE_FAILED, N_PRESERVE_OTHER_PORT
+from .counters cimport (N_CONNECTS, N_CONNECTS_FAILED, N_PRESERVE_FAILED, N_PRESERVE_OTHER_PORT, S_CONNECTS,
+                        S_FAILED_NOT_BEGUN, S_FAILED_REFUSED)
 from .defs cimport STEP_FAULT, STEP_MOVED, Conn, Core, Server, Step
 from .endpoint cimport Endpoint, endpoint_local, endpoint_peer, endpoint_take
 from .half cimport half_adopt, half_close, half_reset
 from .pick cimport pick_server
 from .plain cimport plain_xport
 from .poller cimport POLL_CONN, poll_add_conn, poll_key
-from .sys cimport (AF_INET, AF_UNIX, EADDRNOTAVAIL, EINPROGRESS, ENOMEM, IPPROTO_TCP, SO_ERROR, SO_KEEPALIVE,
-                   SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY,
-                   connect, errno, getsockopt, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage,
-                   socket, socklen_t)
-
-cdef enum:
-    KEEPALIVE_IDLE = 60        # seconds: a server that is gone shows long before the longest idle timeout
-    KEEPALIVE_INTERVAL = 15
+from .sys cimport (AF_INET, AF_UNIX, EADDRNOTAVAIL, EAGAIN, EINPROGRESS, EINTR, ENOMEM, IPPROTO_TCP, MSG_PEEK,
+                   SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SO_ERROR, TCP_NODELAY, TCP_QUICKACK, connect,
+                   errno, getsockopt, recv, setsockopt, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, socket,
+                   socklen_t, ssize_t)
+from .tally cimport tally_connect
+from .tlsbio cimport bio_consumed
 
 
 cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
@@ -34,18 +33,10 @@ cdef Step dial_next(Core* k, Conn* c) noexcept nogil:
         if _start(k, c, server):
             return STEP_MOVED
         k.count[<int> N_CONNECTS_FAILED] += 1
+        server.numbers[<int> S_FAILED_NOT_BEGUN] += 1
         half_close(k, &c.server_half)
         account_leave_server(k, c)
     return STEP_FAULT
-
-
-cdef void _set_options(int fd) noexcept nogil:
-    """For TCP, as master/listen.py has them for the other side; only the system's number of probes is left."""
-    cdef int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle))
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval))
 
 
 cdef bint _start(Core* k, Conn* c, Server* server) noexcept nogil:
@@ -74,7 +65,7 @@ cdef int _open(Core* k, Conn* c, Server* server, const Endpoint* client) noexcep
     cdef const sockaddr_storage* to = &server.address
     cdef sockaddr_storage address
     cdef int fd = socket(server.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    cdef int error
+    cdef int error, on = 1, off = 0
     if fd < 0:
         return errno
     half_adopt(k, &c.server_half, fd)
@@ -82,8 +73,12 @@ cdef int _open(Core* k, Conn* c, Server* server, const Endpoint* client) noexcep
     c.server_half.readable = 0
     c.server_half.writable = 0
     c.server_half.exhaust = 0
+    c.client.last = 0          # whatever a server before this one has said
     if server.family != AF_UNIX:
-        _set_options(fd)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))
+        if _has_bytes_ready(k, c):
+            # The last packet of the TCP handshake takes them along: one packet less, and the server wakes once.
+            setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off))
     if server.any_port:
         if not _on_clients_port(c, server, &address):
             return EADDRNOTAVAIL
@@ -97,6 +92,21 @@ cdef int _open(Core* k, Conn* c, Server* server, const Endpoint* client) noexcep
             _blame(server)
         return error
     return 0 if poll_add_conn(k.epfd, fd, poll_key(POLL_CONN, True, c.generation, c.slot)) else ENOMEM
+
+
+cdef bint _has_bytes_ready(Core* k, Conn* c) noexcept nogil:
+    """Whether the server will be sent something as soon as it accepts, as far as can be said now."""
+    cdef char byte = 0
+    cdef ssize_t n
+    if c.listener.proxy != NULL:
+        return True
+    if c.client.ssl != NULL:
+        return not bio_consumed(k, &c.client)
+    n = recv(c.client.fd, &byte, 1, MSG_PEEK)
+    if n < 0 and errno != EAGAIN and errno != EINTR:
+        # That was the reset, which a later read would show as an end of stream.
+        c.client.spoiled = 1
+    return n == 1
 
 
 cdef bint _on_clients_port(const Conn* c, const Server* server, sockaddr_storage* address) noexcept nogil:
@@ -121,16 +131,18 @@ cdef bint dial_succeeded(Core* k, Conn* c) noexcept nogil:
     cdef int error = 0
     cdef socklen_t length = sizeof(error)
     if c.server_half.exhaust and (getsockopt(c.server_half.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 or error):
-        dial_failed(k, c)
+        dial_failed(k, c, S_FAILED_REFUSED)
         return False
     if _is_ourselves(c.server_half.fd, server):
         half_reset(k, &c.server_half)    # which keeps the port from the server for no longer than this
-        dial_failed(k, c)
+        dial_failed(k, c, S_FAILED_REFUSED)
         return False
     # Looked at first: a line that every worker writes to is a line that every worker waits for.
     if server.cell != NULL and atomic_load32(&server.cell.failures) != 0:
         atomic_store32(&server.cell.failures, 0)
     k.count[<int> N_CONNECTS] += 1
+    server.numbers[<int> S_CONNECTS] += 1
+    tally_connect(c)
     return True
 
 
@@ -140,14 +152,16 @@ cdef bint _is_ourselves(int fd, const Server* server) noexcept nogil:
     if not endpoint_take(&there, &server.address) or not endpoint_local(&here, fd):
         return False
     if memcmp(here.address, there.address, sizeof(here.address)) != 0:
-        return False           # on another machine, as most are: nothing more is asked
-    return endpoint_peer(&there, fd) and here.port == there.port
+        return False           # on another machine, as most are
+    return here.port == there.port or (server.any_port and endpoint_peer(&there, fd) and here.port == there.port)
 
 
-cdef void dial_failed(Core* k, Conn* c) noexcept nogil:
-    """The attempt under way was refused, or took too long."""
+cdef void dial_failed(Core* k, Conn* c, int number) noexcept nogil:
+    """The attempt under way was refused, or took too long; `number` is where that is counted for the server."""
+    cdef Server* server = &c.table.groups[c.listener.group].servers[c.server]
     k.count[<int> N_CONNECTS_FAILED] += 1
-    _blame(&c.table.groups[c.listener.group].servers[c.server])
+    server.numbers[number] += 1
+    _blame(server)
 
 
 cdef void _blame(Server* server) noexcept nogil:

@@ -1,8 +1,9 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See ending.pxd for the contract.
 
-from .defs cimport (END_LINGER, END_RESET, FAULT_MEMORY, FAULT_TLS, STEP_WANT_WRITE, Conn, Core, Flow, Half)
-from .half cimport half_close, half_discard, half_has_unsent, half_reset
+from .defs cimport (END_LINGER, END_RESET, FAULT_MEMORY, FAULT_TLS, FLOW_BROKEN, STEP_WANT_WRITE, Conn, Core, Flow,
+                    Half)
+from .half cimport half_close, half_discard, half_has_unsent, half_push_last, half_reset
 from .relay cimport flow_holds
 
 
@@ -15,12 +16,23 @@ cdef void half_lose(Core* k, Half* lost, Half* other) noexcept nogil:
     else:
         half_close(k, lost)
     other.ending = END_RESET
+    half_push_last(other)
 
 
 cdef bint conn_owes(Conn* c) noexcept nogil:
     """Whether bytes are still on their way to either peer."""
     return (flow_holds(&c.up) or flow_holds(&c.down) or c.client.unflushed
             or half_has_unsent(&c.client) or half_has_unsent(&c.server_half))
+
+
+cdef bint conn_discard_unwanted(Core* k, Conn* c) noexcept nogil:
+    """A half that still sends what nobody takes may not read before it is rid of it.  True: there may be more."""
+    cdef bint more = False
+    if c.up.state == FLOW_BROKEN and c.client.readable:
+        more = not half_discard(k, &c.client) and c.client.readable
+    if c.down.state == FLOW_BROKEN and c.server_half.readable:
+        more = (not half_discard(k, &c.server_half) and c.server_half.readable) or more
+    return more
 
 
 cdef void half_settle(Core* k, Half* half, Flow* towards) noexcept nogil:

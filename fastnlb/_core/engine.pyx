@@ -10,17 +10,20 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memset
 
 from .board cimport BOARD_CACHE_LINE, BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, board_stride, board_take_place
+from .accesslog cimport accesslog_adopt
 from .accept cimport PARTING_MS, acceptor_part, acceptor_start
-from .counters cimport N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS
-from .defs cimport NOTICE_NONE, Acceptor, Core, StopReason, Table
+from .counters cimport (N_DESCRIPTOR_LIMIT, N_LOG_DROPPED, N_LOG_LINES, N_NUMBERS, N_PYTHON_RETURNS, N_TLS_OBJECTS,
+                        N_TLS_RESTING)
+from .defs cimport CONN_CLOSED, CONN_FREE, NOTICE_NONE, Acceptor, Conn, Core, StopReason, Table
 from .drain cimport drain_follow
 from .loop cimport loop_abort_all, loop_drain, loop_run, loop_tell_time
+from .logwriter cimport LOG_RING_BYTES, logwriter_end, logwriter_new, logwriter_send_to
 from .pending cimport pending_count, pending_init
 from .pipes cimport pipes_clear
-from .pool cimport pool_clear
+from .pool cimport pool_clear, pools_make
 from .poller cimport POLL_WATCH, poll_add_level, poll_key, poll_remove
 from .queue cimport queue_init
-from .slab cimport slab_clear
+from .slab cimport slab_at, slab_clear, slab_slots
 from .sys cimport EPOLL_CLOEXEC, FASTNLB_DEBUG_BUILD, close, epoll_create1, errno
 from .table cimport table_build, table_free, table_retire
 from .tlsapi cimport tlsapi_bind
@@ -39,8 +42,10 @@ cdef class Engine:
     `tls` maps each name of tlsapi.pxd to the address of that C function (fastnlb.tls.binding.addresses), or is
     None for an engine that serves plain TCP only.  `counters` is the address of a row of the shared counter page,
     or 0 for a private row; `board` is (address, places, own place) of the shared board (fastnlb.board), or None for
-    a private one.  `descriptor_limit` is how many descriptors its connections may hold,
-    `handshake_limit` how many of them may be before the end of their handshake or PROXY header.
+    a private one; `ledger` has the addresses of this worker's blocks for listeners and servers
+    (fastnlb.stats.ledger), or is None for an engine that does not tell these apart.  `descriptor_limit` is how many
+    descriptors its connections may hold, `handshake_limit` how many of them may be before the end of their handshake
+    or PROXY header.
     Raises KeyError for a missing name, OSError when epoll cannot be had.
     """
 
@@ -53,8 +58,8 @@ cdef class Engine:
     cdef dict acceptor_of          # socket key -> index into k.acceptors
     cdef bint has_tls
 
-    def __cinit__(self, tls, *, size_t counters=0, tuple board=None, uint32_t descriptor_limit=1024,
-                  uint32_t handshake_limit=16384):
+    def __cinit__(self, tls, *, size_t counters=0, tuple board=None, tuple ledger=None,
+                  uint32_t descriptor_limit=1024, uint32_t handshake_limit=16384):
         memset(&self.k, 0, sizeof(self.k))
         self.k.epfd = -1
         self.prepared_sockets = {}
@@ -64,7 +69,11 @@ cdef class Engine:
             raise MemoryError()
         self.k.count = <uint64_t*> counters if counters else self.own_counters
         self._take_board(board)
-        self.k.descriptor_limit = descriptor_limit
+        if ledger is not None:
+            self.k.listener_numbers = <char*> <size_t> ledger[0]
+            self.k.server_numbers = <char*> <size_t> ledger[1]
+        self.descriptor_limit = descriptor_limit
+        pools_make(&self.k.pool, &self.k.large)
         queue_init(&self.k.ready)
         pending_init(&self.k.pending, handshake_limit)
         loop_tell_time(&self.k)
@@ -160,6 +169,7 @@ cdef class Engine:
     @descriptor_limit.setter
     def descriptor_limit(self, uint32_t limit):
         self.k.descriptor_limit = limit
+        self.k.count[<int> N_DESCRIPTOR_LIMIT] = limit
 
     # --- configuration ---------------------------------------------------------------------------------------
 
@@ -234,6 +244,7 @@ cdef class Engine:
         self.acceptor_of[key] = at
         self.k.acceptors[at].fd = descriptor
         self.k.acceptors[at].listener = listener
+        self.k.acceptors[at].burst = 1
         if not acceptor_start(&self.k, &self.k.acceptors[at]):
             return OSError(errno, os.strerror(errno))
         return None
@@ -265,6 +276,44 @@ cdef class Engine:
             table = table.next
         return found
 
+    # --- the access log --------------------------------------------------------------------------------------
+
+    def begin_access_log(self):
+        """Have ready what the access log takes, so that `access_log` cannot fail.  Raises OSError."""
+        if self.k.log == NULL:
+            self.k.log = logwriter_new(&self.k.count[<int> N_LOG_LINES], &self.k.count[<int> N_LOG_DROPPED],
+                                       LOG_RING_BYTES)
+        if self.k.log == NULL:
+            raise OSError(errno, os.strerror(errno))
+
+    def access_log(self, int descriptor):
+        """A line for each connection that ends goes to `descriptor`, which is the engine's from now on; -1: none.
+
+        In place of the one before, which is given what is waiting for it and then closed.
+        """
+        if descriptor >= 0:
+            self.begin_access_log()
+        elif self.k.log == NULL:
+            return
+        if descriptor >= 0 and not self.k.logging:
+            self._adopt()
+        self.k.logging = descriptor >= 0
+        logwriter_send_to(self.k.log, descriptor)
+
+    cdef void _adopt(self) noexcept:
+        """The connections that are open already."""
+        cdef uint32_t slot
+        cdef Conn* c
+        for slot in range(slab_slots(&self.k.slab)):
+            c = slab_at(&self.k.slab, slot)
+            if c.state != CONN_FREE and c.state != CONN_CLOSED:
+                accesslog_adopt(c)
+
+    def access_log_error(self):
+        """The errno of the write for which lines were lost, or 0: whatever takes them is too slow."""
+        error, self.k.log.error, self.k.log.slow = self.k.log.error, 0, 0
+        return error
+
     # --- accounting ------------------------------------------------------------------------------------------
 
     def debug_counts(self):
@@ -272,8 +321,10 @@ cdef class Engine:
         return {
             "connections": self.k.slab.live,
             "buffers_lent": self.k.pool.lent,
+            "large_buffers_lent": self.k.large.lent,
             "pipes_lent": self.k.pipes.lent,
             "tls_objects": self.k.count[<int> N_TLS_OBJECTS],
+            "tls_resting": self.k.count[<int> N_TLS_RESTING],
             "timers": self.k.wheel.armed,
             "descriptors": self.k.descriptors,
             "queued": self.k.ready.length + pending_count(&self.k.pending),
@@ -293,6 +344,10 @@ cdef class Engine:
         if self.k.epfd < 0:
             return
         loop_abort_all(&self.k)
+        self.k.logging = 0
+        if self.k.log != NULL:
+            logwriter_end(self.k.log)
+            self.k.log = NULL
         for i in range(self.k.acceptor_count):
             if self.k.acceptors[i].fd >= 0:
                 poll_remove(self.k.epfd, self.k.acceptors[i].fd)
@@ -303,6 +358,7 @@ cdef class Engine:
         self.k.acceptors = NULL
         self.k.acceptor_count = self.k.parting = 0
         pool_clear(&self.k.pool)
+        pool_clear(&self.k.large)
         pipes_clear(&self.k.pipes)
         slab_clear(&self.k.slab)
         close(self.k.epfd)

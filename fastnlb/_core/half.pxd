@@ -4,11 +4,14 @@ from libc.stdint cimport uint8_t
 
 from .counters cimport N_DESCRIPTORS
 from .defs cimport Core, Half
-from .sys cimport (EAGAIN, EINTR, IPPROTO_TCP, SIOCOUTQ, SO_LINGER, SOL_SOCKET, TCP_CLOSE, TCP_INFO, close, errno,
-                   getsockopt, ioctl, linger, recv, setsockopt, socklen_t, ssize_t)
+from .sys cimport (EAGAIN, EINTR, IPPROTO_TCP, SIOCOUTQ, SOL_SOCKET, SO_KEEPALIVE, SO_LINGER, TCP_CLOSE, TCP_INFO,
+                   TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY, close, errno, getsockopt, ioctl, linger, recv,
+                   setsockopt, socklen_t, ssize_t)
 
 cdef enum:
     DISCARDS_PER_CALL = 16     # so that a peer that never stops sending cannot hold the loop
+    KEEPALIVE_IDLE = 60        # seconds: a peer that is gone shows long before the longest idle timeout
+    KEEPALIVE_INTERVAL = 15
 
 cdef inline void half_adopt(Core* k, Half* half, int fd) noexcept nogil:
     """The half owns the descriptor from here on."""
@@ -24,6 +27,20 @@ cdef inline void half_close(Core* k, Half* half) noexcept nogil:
     half.fd = -1
     k.descriptors -= 1
     k.count[<int> N_DESCRIPTORS] -= 1
+
+cdef inline void half_keep_alive(Half* half) noexcept nogil:
+    """Have the kernel probe a silent peer; the number of probes is the system's.  Nothing on a unix socket."""
+    cdef int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL
+    setsockopt(half.fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on))
+    setsockopt(half.fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle))
+    setsockopt(half.fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval))
+
+cdef inline void half_push_last(Half* half) noexcept nogil:
+    """No end of stream follows after all: have the kernel send what it holds back for it, and nothing more."""
+    cdef int on = 1
+    if half.last:
+        half.last = 0
+        setsockopt(half.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))    # which it is, but setting it pushes
 
 cdef inline void _linger_not(int fd) noexcept nogil:
     """The close of this descriptor sends an RST and discards what was not yet sent."""

@@ -5,11 +5,14 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy, strlen
 from libc.time cimport time
 
+from .accesslog cimport accesslog_offer
+from .alert cimport alert_note
 from .clientcert cimport clientcert_is_weak
 from .counters cimport (N_CLIENT_CERTIFICATES_REFUSED, N_CLIENT_CERTIFICATES_WEAK, N_REFUSED_ALPN, N_REFUSED_NAME,
                         N_STAPLES_EXPIRED, N_STAPLES_SENT)
 from .defs cimport SESSION_ID_BYTES, Conn, Core, Identity, Staple, TlsListener
 from .names cimport NAME_UNKNOWN, names_find
+from .tally cimport tally_alert
 from .tlsapi cimport TlsApi
 
 cdef extern from *:
@@ -27,6 +30,9 @@ cdef enum:                     # ssl.h, tls1.h
     SSL_TLSEXT_ERR_OK = 0
     SSL_TLSEXT_ERR_ALERT_FATAL = 2
     SSL_TLSEXT_ERR_NOACK = 3
+    SSL_CB_WRITE = 0x08
+    SSL_CB_ALERT = 0x4000
+    ALERT_CODE = 0xFF          # above it is the level
     ALERT_INTERNAL_ERROR = 80
     ALERT_UNRECOGNIZED_NAME = 112
 
@@ -47,12 +53,27 @@ cdef void hello_leave() noexcept nogil:
 cdef void hello_install_front(const TlsApi* api, void* context) noexcept nogil:
     """On the context a listener's SSL objects are made from."""
     api.SSL_CTX_set_tlsext_servername_callback(context, _choose_identity)
+    api.SSL_CTX_set_info_callback(context, _on_info)
 
 
 cdef void hello_install_inner(const TlsApi* api, void* context) noexcept nogil:
     """On a context with certificates: the library asks it once the server name has chosen it."""
     api.SSL_CTX_set_alpn_select_cb(context, _choose_protocol, NULL)
     api.SSL_CTX_set_tlsext_status_cb(context, _staple)
+    api.SSL_CTX_set_info_callback(context, _on_info)
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------
+
+cdef void _on_info(const void* ssl, int where, int value) noexcept nogil:
+    """The library tells what it does; all but alerts is passed over.  One after the handshake is counted at the end
+    of the connection, when it is why that ended.
+    """
+    if not where & SSL_CB_ALERT:
+        return
+    alert_note(ssl, where & SSL_CB_WRITE != 0, value & ALERT_CODE)
+    if hello_conn != NULL:
+        tally_alert(<Conn*> hello_conn, where & SSL_CB_WRITE != 0, value & ALERT_CODE)
 
 
 # --- the server name -------------------------------------------------------------------------------------------
@@ -109,6 +130,7 @@ cdef int _choose_protocol(void* ssl, const uint8_t** chosen, uint8_t* length, co
     cdef uint32_t at = 0
     if c == NULL:
         return SSL_TLSEXT_ERR_ALERT_FATAL
+    accesslog_offer(k, c, offers, size)
     tls = c.listener.tls
     while at < tls.alpn_length:
         found = _offered(offers, size, &tls.alpn[at])

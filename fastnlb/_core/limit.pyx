@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from .board cimport atomic_load64, atomic_swap64, board_count, board_sum
 from .clock cimport clock_ns
-from .counters cimport N_DROPPED_CPS, N_DROPPED_MAX_CONNECTIONS
+from .counters cimport L_DROPPED_CPS, L_DROPPED_MAX_CONNECTIONS, N_DROPPED_CPS, N_DROPPED_MAX_CONNECTIONS
 from .defs cimport Core, Listener
 from .sys cimport atomic_fence
 
@@ -21,8 +21,10 @@ cdef bint limit_enter(Core* k, Listener* listener) noexcept nogil:
     board_count(&k.board, listener.cell.connections, 1)
     if listener.max_connections and _is_full(k, listener):
         k.count[<int> N_DROPPED_MAX_CONNECTIONS] += 1
+        listener.numbers[<int> L_DROPPED_MAX_CONNECTIONS] += 1
     elif listener.cps and not _is_due(&listener.cell.due_ns, listener.cps):
         k.count[<int> N_DROPPED_CPS] += 1
+        listener.numbers[<int> L_DROPPED_CPS] += 1
     else:
         return True
     limit_leave(k, listener)

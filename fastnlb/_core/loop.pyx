@@ -4,15 +4,17 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .accept cimport accept_part_by, accept_parting, accept_resume, accept_some, acceptor_stop
+from .accesslog cimport accesslog_turn
 from .conn cimport conn_abort, conn_advance, conn_end, conn_event, conn_reap, conn_timeout
 from .counters cimport (N_BUFFERS_LENT, N_BUFFERS_MADE, N_GENERATION, N_HANDSHAKES_PENDING, N_HANDSHAKES_QUEUED,
-                        N_PIPES_LENT, N_PIPES_MADE, N_TIMERS, N_TURNS)
+                        N_LARGE_BUFFERS_LENT, N_LARGE_BUFFERS_MADE, N_PIPES_LENT, N_PIPES_MADE, N_TIMERS, N_TURNS)
 from .defs cimport (CONN_CLOSED, CONN_FREE, DRAIN_ENDING, DRAIN_OFF, DRAIN_WAITING, FAULT_SHUTDOWN, NOTICE_NONE,
                     STOP_DRAINED, STOP_FAULT, STOP_NOTICE, STOP_PARTED, STOP_WATCH, Conn, Core, Queue, StopReason)
 from .drain cimport drain_scan
 from .overload cimport overload_serve
 from .pending cimport pending_count, pending_queued
 from .pipes cimport pipes_look
+from .pool cimport BUFFER_BYTES, LARGE_BYTES
 from .poller cimport POLL_ACCEPTOR, POLL_CONN, poll_is_current, poll_kind, poll_number, poll_side
 from .queue cimport queue_pop
 from .slab cimport slab_at, slab_slots
@@ -23,6 +25,7 @@ from .wheel cimport Timer, wheel_fire, wheel_wait_ms
 cdef enum:
     EVENTS_PER_TURN = 256
     ENDING_MS = 1000           # after the drain deadline, for the last end-of-stream to get through
+    TURN_BYTES = 33554432      # each way, that relays which find no end are to move together, before and in the queue
 
 
 cdef void loop_tell_time(Core* k) noexcept nogil:
@@ -41,14 +44,20 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
     while True:
         # Connections may have ended outside the loop: by drain, by commit.
         conn_reap(k)
+        if k.log != NULL:
+            accesslog_turn(k)
         if k.draining != DRAIN_OFF and k.slab.live == 0 and k.parting == 0:
             return STOP_DRAINED
         ready = epoll_wait(k.epfd, events, EVENTS_PER_TURN, _wait_ms(k))
         if ready < 0 and errno != EINTR:
             return STOP_FAULT
         loop_tell_time(k)
+        k.crowded = ready == EVENTS_PER_TURN
+        # Bulk comes with two events, one of each side; who found no end in the last turn comes without.
+        k.relay_bytes = loop_share(max(k.ready.length, <uint32_t> max(ready, 0) // 2))
         watched = _dispatch(k, events, ready)
         # One more budget for each relay that ran out of its own; those that run out again wait for the next turn.
+        k.relay_bytes = loop_share(k.ready.length)
         _run_queue(k, &k.ready, k.ready.length)
         # Timers before handshakes: one that is past its deadline costs no more work.
         _run_timers(k)
@@ -76,9 +85,17 @@ cdef StopReason loop_run(Core* k) noexcept nogil:
             return STOP_PARTED
 
 
+cdef uint64_t loop_share(uint32_t relays) noexcept nogil:
+    """Of one turn, for each relay when so many found no end in the last: long batches while they are few, and turns
+    that stay short for everybody else when they are many.  An ordinary buffer at least, and a large one at most.
+    """
+    cdef uint64_t share = TURN_BYTES // max(relays, <uint32_t> 1)
+    return min(max(share, <uint64_t> BUFFER_BYTES), <uint64_t> LARGE_BYTES)
+
+
 cdef int _wait_ms(Core* k) noexcept nogil:
     cdef int64_t wait, left
-    if k.ready.length or pending_queued(&k.pending) or k.parted:
+    if k.ready.length or pending_queued(&k.pending) or k.parted or k.notice != NOTICE_NONE:
         return 0
     wait = wheel_wait_ms(&k.wheel, k.now_ms)
     if k.draining != DRAIN_OFF:
@@ -143,6 +160,8 @@ cdef void _publish(Core* k) noexcept nogil:
     k.count[<int> N_TURNS] += 1
     k.count[<int> N_BUFFERS_LENT] = k.pool.lent
     k.count[<int> N_BUFFERS_MADE] = k.pool.made
+    k.count[<int> N_LARGE_BUFFERS_LENT] = k.large.lent
+    k.count[<int> N_LARGE_BUFFERS_MADE] = k.large.made
     k.count[<int> N_PIPES_LENT] = k.pipes.lent
     k.count[<int> N_PIPES_MADE] = k.pipes.made
     k.count[<int> N_TIMERS] = k.wheel.armed

@@ -41,8 +41,8 @@ cdef Step _read_failed(Half* half) noexcept nogil:
 
 cdef Step plain_push(Core* k, Half* half, const char* data, size_t length, size_t* moved) noexcept nogil:
     cdef ssize_t n
-    # After close_notify the end of the TCP stream follows at once: it travels in the same packet.
-    cdef int flags = MSG_NOSIGNAL | MSG_MORE if half.notified else MSG_NOSIGNAL
+    # The end of the stream travels in the same packet.
+    cdef int flags = MSG_NOSIGNAL | MSG_MORE if half.last or half.notified else MSG_NOSIGNAL
     if not half.writable:
         return STEP_WANT_WRITE
     while True:
@@ -111,7 +111,8 @@ cdef Step plain_flush(Core* k, Half* half) noexcept nogil:
 
 
 cdef Step plain_shut(Core* k, Half* half) noexcept nogil:
-    shutdown(half.fd, SHUT_WR)
+    if not half.closes:
+        shutdown(half.fd, SHUT_WR)
     half.shut = 1
     return STEP_MOVED
 

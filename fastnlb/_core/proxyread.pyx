@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcmp
 
-from .counters cimport N_PROXY_UNTRUSTED
+from .counters cimport L_PROXY_UNTRUSTED, N_PROXY_UNTRUSTED
 from .defs cimport STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_READ, Conn, Core, Half, Listener, Network, Step
 from .endpoint cimport Endpoint, endpoint_as_v6, endpoint_peer
 from .proxyin cimport PROXY_IN_BYTES, PROXY_IN_MALFORMED, PROXY_IN_MORE, ProxyHeader, proxyin_parse
@@ -26,6 +26,7 @@ cdef bint proxyread_trusts(Core* k, const Listener* listener, int fd) noexcept n
         if _is_in(address, &listener.trusted[i]):
             return True
     k.count[<int> N_PROXY_UNTRUSTED] += 1
+    listener.numbers[<int> L_PROXY_UNTRUSTED] += 1
     return False
 
 

@@ -12,11 +12,14 @@
 
 from libc.stdint cimport uint64_t
 
-from .defs cimport Core, Flow, Half, Step
+from .defs cimport FLOW_BROKEN, FLOW_DONE, Core, Flow, Half, Step
 
 cdef Step flow_pump(Core* k, Flow* flow, Half* source, Half* sink, uint64_t* budget) noexcept nogil
 cdef Step flow_drain(Core* k, Flow* flow, Half* sink) noexcept nogil
 cdef inline bint flow_holds(Flow* flow) noexcept nogil:
     return flow.held != NULL or flow.pipe != NULL
+
+cdef inline bint flow_over(const Flow* flow) noexcept nogil:
+    return flow.state == FLOW_DONE or flow.state == FLOW_BROKEN
 
 cdef void flow_drop(Core* k, Flow* flow) noexcept nogil

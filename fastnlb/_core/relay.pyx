@@ -4,8 +4,8 @@
 from .defs cimport (FAULT_MEMORY, FLOW_BROKEN, FLOW_DONE, FLOW_ENDED, FLOW_OPEN, STEP_EOF, STEP_FAULT, STEP_MOVED,
                     STEP_WANT_WRITE, Core, Flow, Half, Step)
 from .pipes cimport pipe_put
-from .pool cimport BUFFER_BYTES, pool_get, pool_put
-from .splice cimport splice_begin, splice_drain, splice_fill, splice_weigh
+from .pool cimport BUFFER_BYTES, Buffer, pool_get, pool_put
+from .splice cimport budget_spend, splice_begin, splice_drain, splice_fill, splice_weigh
 
 
 cdef Step flow_pump(Core* k, Flow* flow, Half* source, Half* sink, uint64_t* budget) noexcept nogil:
@@ -21,31 +21,42 @@ cdef Step flow_pump(Core* k, Flow* flow, Half* source, Half* sink, uint64_t* bud
         if splice_begin(k, flow, source, sink):
             step = splice_fill(k, flow, source, budget)
         else:
-            step = _fill(k, flow, source, budget)
+            step = _fill(k, flow, source, sink, budget)
         if step != STEP_MOVED:
             return step
 
 
-cdef Step _fill(Core* k, Flow* flow, Half* source, uint64_t* budget) noexcept nogil:
+cdef Step _fill(Core* k, Flow* flow, Half* source, Half* sink, uint64_t* budget) noexcept nogil:
     """Take bytes from the source.  MOVED: something is held now, or the source has ended."""
     cdef size_t moved = 0
+    cdef uint64_t room
     cdef Step step
-    flow.held = pool_get(&k.pool)
+    flow.held = _lend(k, flow, sink, budget[0])
     if flow.held == NULL:
         source.fault = FAULT_MEMORY
         return STEP_FAULT
-    step = source.xport.pull(k, source, flow.held.data, BUFFER_BYTES, &moved)
+    room = min(<uint64_t> flow.held.size, max(budget[0], <uint64_t> BUFFER_BYTES))
+    step = source.xport.pull(k, source, flow.held.data, room, &moved)
     if step == STEP_MOVED:
         flow.held.tail = <unsigned int> moved
+        # What comes out of TLS is at most an ordinary buffer of ciphertext: it would not fill a large one.
+        flow.brims = moved >= BUFFER_BYTES and source.ssl == NULL
         splice_weigh(flow, moved)
-        # A pull costs a whole buffer's worth however little it gave: a stream of tiny records is work too.
-        budget[0] = budget[0] - BUFFER_BYTES if budget[0] > BUFFER_BYTES else 0
+        budget_spend(budget, moved)
         return STEP_MOVED
     flow_drop(k, flow)
     if step == STEP_EOF:
         flow.state = FLOW_ENDED
         return STEP_MOVED
     return step
+
+
+cdef Buffer* _lend(Core* k, Flow* flow, const Half* sink, uint64_t budget) noexcept nogil:
+    """A large one for bulk that has no pipe to hope for, if there is budget to fill it with."""
+    cdef Buffer* buffer = NULL
+    if flow.brims and budget > BUFFER_BYTES and sink.xport.pour == NULL:
+        buffer = pool_get(&k.large)
+    return buffer if buffer != NULL else pool_get(&k.pool)
 
 
 cdef Step flow_drain(Core* k, Flow* flow, Half* sink) noexcept nogil:
@@ -87,7 +98,7 @@ cdef Step _push_held(Core* k, Flow* flow, Half* sink) noexcept nogil:
 
 cdef void flow_drop(Core* k, Flow* flow) noexcept nogil:
     if flow.held != NULL:
-        pool_put(&k.pool, flow.held)
+        pool_put(flow.held)
         flow.held = NULL
     if flow.pipe != NULL:
         pipe_put(&k.pipes, flow.pipe)

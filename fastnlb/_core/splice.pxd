@@ -11,6 +11,12 @@
 from libc.stdint cimport uint64_t
 
 from .defs cimport Core, Flow, Half, Step
+from .pool cimport BUFFER_BYTES
+
+cdef inline void budget_spend(uint64_t* budget, size_t moved) noexcept nogil:
+    """A read costs a whole buffer's worth however little it gave: a stream of tiny records is work too."""
+    cdef uint64_t cost = max(<uint64_t> moved, <uint64_t> BUFFER_BYTES)
+    budget[0] = budget[0] - cost if budget[0] > cost else 0
 
 cdef bint splice_begin(Core* k, Flow* flow, Half* source, Half* sink) noexcept nogil
 cdef Step splice_fill(Core* k, Flow* flow, Half* source, uint64_t* budget) noexcept nogil

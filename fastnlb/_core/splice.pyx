@@ -6,27 +6,27 @@ from libc.stdint cimport uint32_t, uint64_t
 from .counters cimport N_BYTES_SPLICED, N_PIPES_REFUSED
 from .defs cimport STEP_MOVED, Core, Flow, Half, Step
 from .pipes cimport pipe_get, pipe_put
-from .pool cimport BUFFER_BYTES
 from .sys cimport CORE_ASSERT
 
 cdef enum:
-    FULL_BUFFERS = 2           # in a row, and the flow begins to splice
+    LARGE_READ = 65536
+    LARGE_READS = 2            # in a row, and the flow begins to splice
     LEAST_BYTES = 16384        # a read that gives less ends it
     DESCRIPTOR_SHARE = 8       # pipes may take this part of the descriptor limit
     MOST_PIPES = 256           # whatever the limit: readers that are slow may fill that many, of PIPE_BYTES
 
 
 cdef void splice_weigh(Flow* flow, size_t read) noexcept nogil:
-    """A buffer was filled so far."""
-    if read < BUFFER_BYTES:
+    """After a read into a buffer."""
+    if read < LARGE_READ:
         flow.streak = 0
-    elif flow.streak < FULL_BUFFERS:
+    elif flow.streak < LARGE_READS:
         flow.streak += 1
 
 
 cdef bint splice_begin(Core* k, Flow* flow, Half* source, Half* sink) noexcept nogil:
     """Whether the next bytes go through a pipe; the flow has one then."""
-    if flow.streak < FULL_BUFFERS or source.exhaust or not source.readable:
+    if flow.streak < LARGE_READS or source.exhaust or not source.readable:
         return False
     if source.xport.draw == NULL or sink.xport.pour == NULL:
         return False
@@ -49,8 +49,7 @@ cdef Step splice_fill(Core* k, Flow* flow, Half* source, uint64_t* budget) noexc
     """Take bytes from the source into the pipe.  MOVED without any: the source is to be read by copying."""
     cdef size_t moved = 0
     cdef Step step = source.xport.draw(k, source, flow.pipe, &moved)
-    cdef uint64_t cost = max(<uint64_t> moved, <uint64_t> BUFFER_BYTES)
-    budget[0] = budget[0] - cost if budget[0] > cost else 0
+    budget_spend(budget, moved)
     if step == STEP_MOVED and moved < LEAST_BYTES:
         flow.streak = 0
     flow.pipe.held = <uint32_t> moved

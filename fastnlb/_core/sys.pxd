@@ -31,6 +31,9 @@ cdef extern from "<sys/types.h>" nogil:
 
 cdef extern from "<unistd.h>" nogil:
     int close(int fd)
+    int getpid()
+    ssize_t read(int fd, void* buffer, size_t length)
+    ssize_t write(int fd, const void* buffer, size_t length)
     int pipe2(int* ends, int flags)
 
 cdef extern from "<fcntl.h>" nogil:
@@ -49,7 +52,33 @@ cdef extern from "<time.h>" nogil:
         long tv_nsec
     int CLOCK_MONOTONIC
     int CLOCK_MONOTONIC_COARSE
+    int CLOCK_REALTIME
     int clock_gettime(int clock, timespec* out)
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    enum:
+        EFD_CLOEXEC
+        EFD_NONBLOCK
+    int eventfd(unsigned int value, int flags)
+
+cdef extern from "<sys/stat.h>" nogil:
+    struct stat_t "stat":
+        unsigned int st_mode
+    int fstat(int fd, stat_t* out)
+    bint S_ISREG(unsigned int mode)
+    bint S_ISSOCK(unsigned int mode)
+
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    int SIG_SETMASK
+    int sigfillset(sigset_t* out)
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    int pthread_create(pthread_t* out, const void* attributes, void* (*start)(void*) noexcept nogil, void* argument)
+    int pthread_join(pthread_t thread, void** result)
+    int pthread_sigmask(int how, const sigset_t* wanted, sigset_t* before)
 
 cdef extern from "<sys/epoll.h>" nogil:
     enum:
@@ -79,6 +108,7 @@ cdef extern from "<poll.h>" nogil:
         short revents
     enum:
         POLLIN
+        POLLOUT
     int poll(pollfd* fds, unsigned long count, int timeout)
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -103,6 +133,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_LINGER
         SO_REUSEADDR
         SHUT_WR
+        MSG_DONTWAIT
         MSG_MORE
         MSG_NOSIGNAL
         MSG_PEEK
@@ -141,6 +172,7 @@ cdef extern from "<netinet/in.h>" nogil:
         IP_TRANSPARENT
         IPV6_TRANSPARENT
     unsigned short htons(unsigned short value)
+    unsigned short ntohs(unsigned short value)
 
 cdef extern from "<sys/un.h>" nogil:
     struct sockaddr_un:
@@ -151,13 +183,16 @@ cdef extern from "<netinet/tcp.h>" nogil:
     enum:
         TCP_CLOSE
         TCP_ESTABLISHED
+        TCP_CORK
         TCP_INFO
         TCP_KEEPIDLE
         TCP_KEEPINTVL
         TCP_NODELAY
+        TCP_QUICKACK
 
 cdef extern from "<arpa/inet.h>" nogil:
     int inet_pton(int family, const char* text, void* out)
+    const char* inet_ntop(int family, const void* address, char* out, socklen_t room)
 
 cdef extern from "<sys/ioctl.h>" nogil:
     int ioctl(int fd, unsigned long request, ...)

@@ -1,11 +1,12 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See table.pxd for the contract.
 
-from libc.stdint cimport uint32_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, Board, board_listener, board_server
+from .counters cimport L_BLOCK_BYTES, S_BLOCK_BYTES
+from .board cimport BOARD_LISTENER_CELLS, BOARD_SERVER_CELLS, board_listener, board_server
 from .defs cimport SCHEDULER_LEAST, SCHEDULER_ROUND, SCHEDULERS, Core, Group, Listener, Server, Table
 from .proxylistener cimport proxy_listener_build, proxy_listener_free
 from .sys cimport AF_INET, AF_INET6, AF_UNIX, htons, inet_pton, sockaddr_in, sockaddr_in6, sockaddr_un
@@ -16,10 +17,11 @@ from .tlslistener cimport tls_listener_build, tls_listener_free
 
 cdef Table* table_build(Core* k, generation, list listeners, list groups) except NULL:
     """listeners: (group index, None or what tls_listener_build takes, handshake ms, connect ms, idle ms, cell, cps,
-    max connections, None or what proxy_listener_build takes), the two limits 0 for none; groups: (Scheduler, servers,
-    order, drain ms or -1, whether clients keep their address) with servers a list of (address, port or 0 for the
-    client's, weight, cell), those of weight 0 last, and order what the scheduler goes by: a list of indexes in the
-    order to pick, or for the two by hash what bucket_table made.  Cells are numbers on the board, -1 for none.
+    max connections, name as bytes, None or what proxy_listener_build takes), the two limits 0 for none; groups:
+    (Scheduler, servers, order, drain ms or -1, whether clients keep their address) with servers a list of (address,
+    port or 0 for the client's, weight, cell), those of weight 0 last, and order what the scheduler goes by: a list of
+    indexes in the order to pick, or for the two by hash what bucket_table made.  Cells are numbers on the board, -1
+    for none.
 
     Raises ValueError for an address that is neither an IP literal nor `unix:/path`, or a number out of range,
     MemoryError.
@@ -35,7 +37,7 @@ cdef Table* table_build(Core* k, generation, list listeners, list groups) except
             raise MemoryError()
         for fields in groups:
             table.group_count += 1
-            _build_group(&k.board, &table.groups[table.group_count - 1], fields)
+            _build_group(k, &table.groups[table.group_count - 1], fields)
         for fields in listeners:
             _build_listener(k, table, fields)
         if not drain_index(table):
@@ -46,7 +48,7 @@ cdef Table* table_build(Core* k, generation, list listeners, list groups) except
     return table
 
 
-cdef int _build_group(const Board* board, Group* group, tuple fields) except -1:
+cdef int _build_group(Core* k, Group* group, tuple fields) except -1:
     scheduler, servers, order, group.drain_ms, group.preserve = fields
     if not 0 <= scheduler < <int> SCHEDULERS:
         raise ValueError(f"there is no scheduler {scheduler}")
@@ -55,21 +57,24 @@ cdef int _build_group(const Board* board, Group* group, tuple fields) except -1:
     if group.servers == NULL:
         raise MemoryError()
     for server in servers:
-        _add_server(board, group, server)
+        _add_server(k, group, server)
     if isinstance(order, bytes):
         return _build_buckets(group, order)
     return _build_sequence(group, order)
 
 
-cdef int _add_server(const Board* board, Group* group, tuple fields) except -1:
+cdef int _add_server(Core* k, Group* group, tuple fields) except -1:
     cdef Server* server = &group.servers[group.server_count]
     address, port, server.weight, cell = fields
     if server.weight and group.weighted < group.server_count:
         raise ValueError("servers of weight 0 come last")
     _address(server, address, port)
     server.any_port = port == 0 and (server.family == AF_INET or server.family == AF_INET6)
+    server.numbers = k.nobody
     if cell >= 0:
-        server.cell = board_server(board, _cell(cell, BOARD_SERVER_CELLS))
+        server.cell = board_server(&k.board, _cell(cell, BOARD_SERVER_CELLS))
+        if k.server_numbers != NULL:
+            server.numbers = <uint64_t*> (k.server_numbers + <size_t> cell * <size_t> S_BLOCK_BYTES)
     elif group.scheduler == SCHEDULER_LEAST:
         group.scheduler = SCHEDULER_ROUND    # what cannot be counted is taken in turn
     group.server_count += 1
@@ -143,20 +148,33 @@ cdef int _unix_address(Server* server, bytes path) except -1:
 cdef int _build_listener(Core* k, Table* table, tuple fields) except -1:
     cdef Listener* listener = &table.listeners[table.listener_count]
     group, tls, listener.handshake_ms, listener.connect_ms, listener.idle_ms, cell, *rest = fields
-    cps, max_connections, proxy = rest
+    cps, max_connections, name, proxy = rest
     if not 0 <= group < table.group_count:
         raise ValueError(f"listener names group {group} of {table.group_count}")
     listener.group = group
+    listener.numbers = k.nobody
     if cell >= 0:
         listener.cell = board_listener(&k.board, _cell(cell, BOARD_LISTENER_CELLS))
+        if k.listener_numbers != NULL:
+            listener.numbers = <uint64_t*> (k.listener_numbers + <size_t> cell * <size_t> L_BLOCK_BYTES)
     elif cps or max_connections:
         raise ValueError("a limit over all workers needs a cell of the board")
     listener.cps = cps
     listener.max_connections = max_connections
     table.listener_count += 1
+    _take_name(listener, name)
     if tls is not None:
         listener.tls = tls_listener_build(&k.tls, tls)
     proxy_listener_build(listener, proxy)
+    return 0
+
+
+cdef int _take_name(Listener* listener, bytes name) except -1:
+    listener.name = <uint8_t*> malloc(len(name) or 1)
+    if listener.name == NULL:
+        raise MemoryError()
+    memcpy(listener.name, <const char*> name, len(name))
+    listener.name_length = <uint32_t> len(name)
     return 0
 
 
@@ -175,6 +193,7 @@ cdef void table_free(Table* table) noexcept nogil:
         free(table.groups[i].sequence)
         free(table.groups[i].buckets)
     for i in range(table.listener_count):
+        free(table.listeners[i].name)
         tls_listener_free(table.listeners[i].tls)
         proxy_listener_free(&table.listeners[i])
     free(table.groups)

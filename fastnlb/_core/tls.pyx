@@ -3,21 +3,25 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from .counters cimport N_TLS_OBJECTS
+from .alert cimport alert_begin, alert_take
+from .counters cimport N_TLS_OBJECTS, N_TLS_RESTING
 from .defs cimport (FAULT_ABORTED, FAULT_IO, FAULT_MEMORY, FAULT_NONE, FAULT_RESET, FAULT_TLS, SESSION_ID_BYTES,
                     STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_READ, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY,
                     Core, Half, Step, TlsListener, Xport)
 from .hello cimport hello_judge_client
-from .sys cimport CORE_ASSERT, ECONNRESET, EPIPE, SHUT_WR, errno, shutdown
+from .pool cimport BUFFER_BYTES
+from .sys cimport (CORE_ASSERT, ECONNRESET, EPIPE, IPPROTO_TCP, SHUT_WR, TCP_CORK, errno, setsockopt,
+                   shutdown)
 from .tlsapi cimport SSL_ERROR_SYSCALL, SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE, SSL_ERROR_ZERO_RETURN
-from .tlsbio cimport (bio_consumed, bio_enter_memory, bio_feed, bio_flush, bio_outgoing, bio_release_cipher,
-                      bio_weigh)
+from .tlsbio cimport (bio_begin, bio_consumed, bio_feed, bio_flush, bio_outgoing, bio_release_cipher,
+                      bio_wake, bio_weigh)
 
 cdef enum:
     RECORD_BYTES = 16384        # RFC 8446 section 5.1: the most plaintext one record carries
     READS_PER_PULL = 64         # so that a flood of tiny records cannot hold the loop
-    MOST_OUTGOING = 131072      # answers to the client may add so much before it is read no further
+    MOST_OUTGOING = 262144      # what the client has not taken, beyond a whole buffer; then it is read no further
     ERR_REASON_MASK = 0x7FFFFF  # err.h
+    TLS1_3_VERSION = 0x0304
     MOST_BARREN = 1024          # records without plaintext in a row: nobody needs so many KeyUpdates
 
 
@@ -33,8 +37,9 @@ cdef bint tls_open(Core* k, Half* half, TlsListener* tls) noexcept nogil:
         k.tls.ERR_clear_error()
         return False
     half.ssl = ssl
+    alert_begin(ssl)
     k.count[<int> N_TLS_OBJECTS] += 1
-    if not bio_enter_memory(k, half):
+    if not bio_begin(k, half):
         tls_free(k, half)
         return False
     # By object, not by context: a front may have been given to another listener since this one was accepted.
@@ -70,12 +75,16 @@ cdef void tls_free(Core* k, Half* half) noexcept nogil:
     half.read_bio = NULL
     half.write_bio = NULL
     k.count[<int> N_TLS_OBJECTS] -= 1
+    if half.resting:
+        half.resting = 0
+        k.count[<int> N_TLS_RESTING] -= 1
 
 
 cdef Step _why(Core* k, Half* half, int result) noexcept nogil:
     """What a TLS call that returned no success means; leaves the error queue empty."""
     cdef int saved_errno = errno
     cdef int error = k.tls.SSL_get_error(half.ssl, result)
+    alert_take(half)
     if error == SSL_ERROR_WANT_READ:
         # It also comes back after each record without plaintext: what lies behind it is still to be read.
         if bio_consumed(k, half):
@@ -117,6 +126,9 @@ cdef Step tls_handshake(Core* k, Half* half) noexcept nogil:
         k.tls.ERR_clear_error()
         result = k.tls.SSL_do_handshake(half.ssl)
         step = STEP_MOVED if result == 1 else _why(k, half, result)
+        if step == STEP_MOVED and _tickets_may_wait(k, half):
+            half.held_back = <unsigned int> bio_outgoing(k, half)
+            return STEP_MOVED
         if bio_outgoing(k, half) > 0 and bio_flush(k, half) == STEP_FAULT and step != STEP_FAULT:
             return _client_left(half, STEP_FAULT)
         if step == STEP_WANT_READ:
@@ -125,6 +137,14 @@ cdef Step tls_handshake(Core* k, Half* half) noexcept nogil:
             continue
         # A close_notify here is the client leaving; the library will never read on after it.
         return _client_left(half, step) if step == STEP_EOF else step
+
+
+cdef bint _tickets_may_wait(Core* k, Half* half) noexcept nogil:
+    """Whether the client has asked for something already: then its tickets go along with the answer, in one packet.
+
+    Under TLS 1.3 nothing but tickets is left to say then (RFC 8446 section 4.6.1), and nobody waits for them.
+    """
+    return k.tls.SSL_version(half.ssl) == TLS1_3_VERSION and not bio_consumed(k, half)
 
 
 cdef Step _client_left(Half* half, Step step) noexcept nogil:
@@ -144,6 +164,11 @@ cdef Step tls_pull(Core* k, Half* half, char* data, size_t room, size_t* moved) 
         return STEP_FAULT
     if half.ended:
         return STEP_EOF
+    if half.resting:
+        if not half.readable:
+            return STEP_WANT_READ
+        if not bio_wake(k, half):
+            return STEP_FAULT
     if half.mode == TLS_DESCRIPTOR:
         if not half.readable:
             return STEP_WANT_READ
@@ -153,7 +178,7 @@ cdef Step tls_pull(Core* k, Half* half, char* data, size_t room, size_t* moved) 
         return STEP_WANT_WRITE
     step = _decrypt(k, half, data, room, moved)
     # Reading may have written an alert or a KeyUpdate answer; whether the client takes it shows at the next write.
-    if bio_outgoing(k, half) > 0:
+    if bio_outgoing(k, half) > half.held_back:
         bio_flush(k, half)
     if moved[0] == 0:
         return step
@@ -192,11 +217,9 @@ cdef Step _decrypt(Core* k, Half* half, char* data, size_t room, size_t* moved) 
 cdef bint _leave_descriptor_mode(Core* k, Half* half) noexcept nogil:
     """Before the client is read again.  A record the socket has not taken whole goes on into the memory BIO."""
     cdef int result
-    if not bio_enter_memory(k, half):
+    if not bio_begin(k, half):
         half.fault = FAULT_MEMORY
         return False
-    # The record layer may still hold plaintext.
-    half.more = 1
     if half.pending_length == 0:
         return True
     result = k.tls.SSL_write(half.ssl, <void*> half.pending, <int> half.pending_length)
@@ -227,9 +250,15 @@ cdef Step tls_push(Core* k, Half* half, const char* data, size_t length, size_t*
         return STEP_MOVED
     if not half.writable:
         return STEP_WANT_WRITE
-    step = _encrypt(k, half, data, length, moved)
-    if half.mode == TLS_MEMORY and moved[0] > 0 and bio_flush(k, half) == STEP_FAULT:
+    if not bio_wake(k, half):
         return STEP_FAULT
+    if half.mode == TLS_MEMORY:
+        # What the client does not take waits in the BIO, however large the buffer is that it comes from.
+        step = _encrypt(k, half, data, min(length, <size_t> BUFFER_BYTES), moved)
+        if moved[0] > 0 and bio_flush(k, half) == STEP_FAULT:
+            return STEP_FAULT
+    else:
+        step = _encrypt_corked(k, half, data, length, moved)
     if moved[0] == 0:
         return step
     # Only whole records count as bulk: for smaller answers a change of mode costs more than the copy saved.
@@ -261,10 +290,23 @@ cdef Step _encrypt(Core* k, Half* half, const char* data, size_t length, size_t*
     return step
 
 
+cdef Step _encrypt_corked(Core* k, Half* half, const char* data, size_t length, size_t* moved) noexcept nogil:
+    """In descriptor mode every record is a system call: have them share packets, and wake the client less often."""
+    cdef int on = 1, off = 0
+    cdef bint several = length > RECORD_BYTES
+    cdef Step step
+    if several:
+        setsockopt(half.fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on))
+    step = _encrypt(k, half, data, length, moved)
+    if several:
+        setsockopt(half.fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off))
+    return step
+
+
 cdef Step tls_shut(Core* k, Half* half) noexcept nogil:
     """close_notify, and after it the end of the TCP stream: this side writes nothing more."""
     cdef int result
-    if not half.notified and half.fault == FAULT_NONE and not half.lost:
+    if not half.notified and half.fault == FAULT_NONE and not half.lost and bio_wake(k, half):
         result = k.tls.SSL_shutdown(half.ssl)
         if result < 0:
             if _why(k, half, result) == STEP_WANT_WRITE:
@@ -274,7 +316,8 @@ cdef Step tls_shut(Core* k, Half* half) noexcept nogil:
         half.notified = 1
     if bio_outgoing(k, half) > 0 and bio_flush(k, half) == STEP_WANT_WRITE:
         return STEP_WANT_WRITE
-    shutdown(half.fd, SHUT_WR)
+    if not half.closes:
+        shutdown(half.fd, SHUT_WR)
     half.shut = 1
     return STEP_FAULT if half.lost else STEP_MOVED
 

@@ -45,6 +45,9 @@ ctypedef long (*set_servername_cb_fn)(void* context, servername_cb callback) noe
 ctypedef void (*set_alpn_cb_fn)(void* context, alpn_cb callback, void* argument) noexcept nogil
 ctypedef long (*set_status_cb_fn)(void* context, status_cb callback) noexcept nogil
 ctypedef void (*set_verify_fn)(void* ssl, int mode, verify_cb callback) noexcept nogil
+ctypedef void (*info_cb)(const void* ssl, int where, int value) noexcept nogil
+ctypedef void (*set_info_cb_fn)(void* context, info_cb callback) noexcept nogil
+ctypedef const char* (*text_by_number_fn)(int number) noexcept nogil
 ctypedef int (*set_session_id_fn)(void* context, const uint8_t* data, unsigned int length) noexcept nogil
 ctypedef void (*algor_get_fn)(const void** name, int* kind, const void** parameters, const void* algor) noexcept nogil
 ctypedef const uint8_t* (*bytes_of_fn)(const void* of) noexcept nogil
@@ -71,7 +74,6 @@ cdef struct TlsApi:
     bio_new_mem_buf_fn BIO_new_mem_buf
     bio_s_mem_fn BIO_s_mem
     bio_new_fn BIO_new
-    ssl_int_fn BIO_free
     ssl_io_fn BIO_read
     bio_set_mem_eof_return_fn BIO_set_mem_eof_return
     bio_get_mem_data_fn BIO_get_mem_data
@@ -107,6 +109,8 @@ cdef struct TlsApi:
     text_of_fn SSL_get_version
     get_fn SSL_get_current_cipher
     text_of_fn SSL_CIPHER_get_name
+    text_of_fn SSL_get0_group_name
+    set_info_cb_fn SSL_CTX_set_info_callback
     get_fn SSL_get_peer_certificate
     long_of_fn SSL_get_verify_result
     ssl_void_fn X509_free
@@ -115,5 +119,9 @@ cdef struct TlsApi:
     get_fn X509_NAME_ENTRY_get_data
     to_utf8_fn ASN1_STRING_to_UTF8
     ssl_void_fn OPENSSL_free
+    get_fn X509_get_serialNumber
+    int_of_fn X509_NAME_entry_count
+    get_fn X509_NAME_ENTRY_get_object
+    text_by_number_fn OBJ_nid2sn
 
 cdef int tlsapi_bind(TlsApi* api, addresses) except -1

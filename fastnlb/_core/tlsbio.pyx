@@ -1,6 +1,7 @@
 # cython: language_level=3, cdivision=True, boundscheck=False, wraparound=False, embedsignature=True
 # See tlsbio.pxd for the contract.
 
+from .counters cimport N_TLS_RESTING
 from .defs cimport (FAULT_MEMORY, STEP_EOF, STEP_FAULT, STEP_MOVED, STEP_WANT_WRITE, TLS_DESCRIPTOR, TLS_MEMORY, Core,
                     Half, Step)
 from .plain cimport plain_pull, plain_push
@@ -14,20 +15,14 @@ cdef enum:
 
 # --- modes -----------------------------------------------------------------------------------------------------
 
-cdef bint bio_enter_memory(Core* k, Half* half) noexcept nogil:
-    """Fresh, empty memory BIOs on both sides.  False: memory is out; the mode is unchanged."""
-    cdef void* reader = k.tls.BIO_new_mem_buf(b"", 0)
+cdef bint bio_begin(Core* k, Half* half) noexcept nogil:
+    """Memory mode with an empty write BIO; bio_feed brings readers.  False: memory is out, the half is unchanged."""
     cdef void* writer = k.tls.BIO_new(k.tls.BIO_s_mem())
-    if reader == NULL or writer == NULL:
-        if reader != NULL:
-            k.tls.BIO_free(reader)
-        if writer != NULL:
-            k.tls.BIO_free(writer)
+    if writer == NULL:
         k.tls.ERR_clear_error()
         return False
-    k.tls.BIO_set_mem_eof_return(reader, -1)
-    k.tls.SSL_set_bio(half.ssl, reader, writer)
-    half.read_bio = reader
+    k.tls.SSL_set_bio(half.ssl, NULL, writer)
+    half.read_bio = NULL
     half.write_bio = writer
     half.mode = TLS_MEMORY
     half.more = 0
@@ -35,7 +30,7 @@ cdef bint bio_enter_memory(Core* k, Half* half) noexcept nogil:
 
 
 cdef void _enter_descriptor(Core* k, Half* half) noexcept nogil:
-    CORE_ASSERT(half.cipher == NULL and not half.unflushed)
+    CORE_ASSERT(half.cipher == NULL and not half.unflushed and not half.held_back)
     if k.tls.SSL_set_fd(half.ssl, half.fd) == 1:
         half.read_bio = NULL
         half.write_bio = NULL
@@ -59,16 +54,46 @@ cdef void bio_weigh(Core* k, Half* half) noexcept nogil:
         _enter_descriptor(k, half)
 
 
+cdef bint bio_rest(Core* k, Half* half) noexcept nogil:
+    """Give back what only use needs: both BIOs with what they have grown to, and the OCSP response that was sent.
+
+    False: something is under way, and the half is unchanged.
+    """
+    if half.cipher != NULL or half.more or half.unflushed or half.held_back or half.pending_length:
+        return False
+    if bio_outgoing(k, half) > 0:
+        return False
+    k.tls.SSL_set_bio(half.ssl, NULL, NULL)
+    k.tls.SSL_set_tlsext_status_ocsp_resp(half.ssl, NULL, 0)
+    half.read_bio = NULL
+    half.write_bio = NULL
+    half.resting = 1
+    k.count[<int> N_TLS_RESTING] += 1
+    return True
+
+
+cdef bint bio_wake(Core* k, Half* half) noexcept nogil:
+    """Be ready for the library to read and write.  False: memory is out, which is the half's fault from now on."""
+    if not half.resting:
+        return True
+    if not bio_begin(k, half):
+        half.fault = FAULT_MEMORY
+        return False
+    half.resting = 0
+    k.count[<int> N_TLS_RESTING] -= 1
+    return True
+
+
 # --- ciphertext in ---------------------------------------------------------------------------------------------
 
 cdef void bio_release_cipher(Core* k, Half* half) noexcept nogil:
     half.more = 0
     if half.cipher != NULL:
-        pool_put(&k.pool, half.cipher)
+        pool_put(half.cipher)
         half.cipher = NULL
 
 
-cdef bint bio_consumed(Core* k, Half* half) noexcept nogil:
+cdef bint bio_consumed(Core* k, const Half* half) noexcept nogil:
     """Whether the record layer has taken all ciphertext it was given."""
     cdef char* data = NULL
     return half.read_bio == NULL or k.tls.BIO_get_mem_data(half.read_bio, &data) <= 0
@@ -135,6 +160,7 @@ cdef Step bio_flush(Core* k, Half* half) noexcept nogil:
     cdef long most = bio_outgoing(k, half), waiting = most
     cdef size_t sent
     cdef Step step
+    half.held_back = 0
     while waiting > 0 and not half.lost and not half.shut:
         half.unflushed = 1
         sent = 0
@@ -148,5 +174,5 @@ cdef Step bio_flush(Core* k, Half* half) noexcept nogil:
     _discard(k, half, waiting)
     half.unflushed = 0
     if most > KEPT_BYTES and half.cipher == NULL and not half.more:
-        bio_enter_memory(k, half)
+        bio_begin(k, half)
     return STEP_FAULT if half.lost else STEP_MOVED

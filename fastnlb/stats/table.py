@@ -1,7 +1,8 @@
 """The one table of counters: name, kind, help.  Its order is the layout of a worker's row.
 
 The core's `counters.pxd` and `docs/metrics.md` are generated from it (`python -m fastnlb.stats.generate`); a
-test fails when they are out of date.  Counters only grow while a worker lives; gauges go both ways.
+test fails when they are out of date.  Counters only grow; gauges go both ways.  What is counted for each listener and
+for each server is in `blocks`.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ NUMBERS: tuple[Number, ...] = (
     Number("closed_shutdown", COUNTER, "connections closed at the deadline of a drain"),
     Number("closed_drained", COUNTER, "connections closed by connection_drain_timeout"),
     Number("closed_memory", COUNTER, "connections closed because memory was out"),
+    Number("closed_crash", COUNTER, "connections that ended with the death of their worker"),
+    Number("log_lines", COUNTER, "lines of the access log written"),
+    Number("log_dropped", COUNTER, "lines of the access log lost: the disk is full, or whatever takes them too slow"),
     Number("accept_pauses", COUNTER, "times accepting stopped because the descriptor limit was reached"),
     Number("accept_errors", COUNTER, "accept calls that failed for another reason"),
     Number(
@@ -80,15 +84,26 @@ NUMBERS: tuple[Number, ...] = (
     ),
     Number("python_returns", COUNTER, "times the event loop returned to Python"),
     Number("turns", COUNTER, "turns of the event loop"),
-    Number("buffers_lent", GAUGE, "64 KiB buffers that hold bytes in flight"),
-    Number("buffers_made", GAUGE, "64 KiB buffers allocated, spare ones included"),
+    Number(
+        "starts", COUNTER, "workers that began here: the first one, heirs of those that died, those of a hot restart"
+    ),
+    Number("buffers_lent", GAUGE, "128 KiB buffers that hold bytes in flight"),
+    Number("buffers_made", GAUGE, "128 KiB buffers allocated, spare ones included"),
+    Number("large_buffers_lent", GAUGE, "512 KiB buffers that hold bulk in flight; at most 32 a worker"),
+    Number("large_buffers_made", GAUGE, "512 KiB buffers allocated, spare ones included"),
     Number("pipes_lent", GAUGE, "pipes that hold bytes in flight"),
     Number("pipes_made", GAUGE, "pipes open, spare ones included; each is two descriptors besides `descriptors`"),
     Number("tls_objects", GAUGE, "TLS connection objects allocated"),
+    Number("tls_resting", GAUGE, "of those, how many are at rest: what only use needs is given back"),
     Number("timers", GAUGE, "timers armed"),
     Number("handshakes_pending", GAUGE, "connections that are not through their handshake or PROXY header"),
     Number("handshakes_queued", GAUGE, "of those, how many wait for us and not for the client"),
     Number("descriptors", GAUGE, "descriptors held by connections"),
+    Number(
+        "descriptor_limit",
+        GAUGE,
+        "descriptors that connections may hold; accepting pauses when the next would pass it",
+    ),
     Number("generation", GAUGE, "generation of the configuration being served", max),
     Number("certificates", GAUGE, "certificates being served", max),
     Number("certificates_first_expiry", GAUGE, "Unix time at which the first of them expires; 0 = none", max),

@@ -28,7 +28,6 @@ FUNCTIONS = (
     "BIO_new_mem_buf",
     "BIO_s_mem",
     "BIO_new",
-    "BIO_free",
     "BIO_read",
     "BIO_set_mem_eof_return",
     "BIO_get_mem_data",
@@ -64,6 +63,8 @@ FUNCTIONS = (
     "SSL_get_version",
     "SSL_get_current_cipher",
     "SSL_CIPHER_get_name",
+    "SSL_get0_group_name",
+    "SSL_CTX_set_info_callback",
     "SSL_get_peer_certificate",
     "SSL_get_verify_result",
     "X509_free",
@@ -72,6 +73,10 @@ FUNCTIONS = (
     "X509_NAME_ENTRY_get_data",
     "ASN1_STRING_to_UTF8",
     "OPENSSL_free",
+    "X509_get_serialNumber",
+    "X509_NAME_entry_count",
+    "X509_NAME_ENTRY_get_object",
+    "OBJ_nid2sn",
 )
 """Every function the core calls: the fields of `_core/tlsapi.pxd`."""
 

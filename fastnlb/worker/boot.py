@@ -36,12 +36,14 @@ def boot(page: Page, board: Board, row: int) -> Engine:
     """
     # What was made before the fork is never garbage: leaving it out of collections keeps its pages shared.
     gc.freeze()
-    page.reset_gauges(row)
+    page.bury(row)
+    page.put(row, {"starts": page.row(row)["starts"] + 1})
     board.clear_place(row)
     engine = Engine(
         addresses(),
         counters=page.address(row),
         board=(board.address(), board.places, row),
+        ledger=None if page.ledger is None else page.ledger.addresses(row),
         descriptor_limit=0,
     )
     fit_descriptor_limit(engine)

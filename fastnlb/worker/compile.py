@@ -101,6 +101,7 @@ def _listener_fields(listener: Listener, names: _Names, tls: TlsFields | None, c
         cell,
         listener.cps,
         listener.max_connections,
+        listener.name.encode(),
         proxy.fields(listener),
     )
 

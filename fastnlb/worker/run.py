@@ -35,6 +35,8 @@ from fastnlb.worker.contexts import Contexts
 ORPHAN_DRAIN_SECONDS = 30.0
 ORPHAN_GRACE_SECONDS = 5.0
 NOTICE_INTERVAL_SECONDS = 60.0
+TOO_SLOW = "it takes them too slowly"
+LOG_LOST = "the access log cannot be written as it should: lines are dropped (log_dropped): %s"
 SHEDDING = (
     "has more clients before the end of their handshake than it has room for: those that take longest are reset to "
     "make room (handshakes_evicted, handshakes_shed)"
@@ -67,6 +69,8 @@ class Worker:
         self._compiled: Compiled | None = None
         self._sockets: dict[SocketKey, int] = {}
         self._prepared: int | None = None
+        self._access_log = -1  # for the configuration that is prepared
+        self._logs = False
         self._gone_with = 0  # the generation that sockets went with last
         self._master_gone = False
         self._stopping = False
@@ -75,6 +79,7 @@ class Worker:
             "sockets": self._on_sockets,
             "prepare": self._on_prepare,
             "commit": self._on_commit,
+            "reopened": self._on_reopened,
             "rollback": self._on_rollback,
             "drain": self._on_drain,
             "retire": self._on_retire,
@@ -129,6 +134,8 @@ class Worker:
     def _on_prepare(self, frame: Frame) -> None:
         generation = frame.fields["generation"]
         self._building = generation, self._builder.build(generation, frame.fds[0])
+        self._close_access_log()
+        self._access_log = frame.fds[1] if len(frame.fds) > 1 else -1
 
     def _take_built(self) -> None:
         """After the frames: what has been rolled back meanwhile is nobody's any more."""
@@ -141,12 +148,15 @@ class Worker:
         except Exception as error:
             # Whatever it was, the state that is served has not been touched.
             self._close_sockets()
+            self._close_access_log()
             self._say("refused", generation=generation, message=str(error) or type(error).__name__)
         else:
             self._prepared = generation
             self._say("prepared", generation=generation)
 
     def _prepare(self, generation: int, compiled: Compiled) -> None:
+        if self._access_log >= 0:
+            self._engine.begin_access_log()
         self._contexts.configure(compiled.fronts)
         self._engine.prepare(generation, compiled.listeners, compiled.groups, self._sockets)
         self._compiled = compiled
@@ -159,6 +169,7 @@ class Worker:
     def _on_commit(self, frame: Frame) -> None:
         self._engine.commit()
         self._prepared = None
+        self._commit_access_log()
         if self._compiled is not None:
             self._page.put(self._seat.row, self._compiled.numbers)
         fit_descriptor_limit(self._engine)
@@ -169,6 +180,23 @@ class Worker:
         self._engine.rollback()
         self._prepared = self._building = None
         self._close_sockets()
+        self._close_access_log()
+
+    def _commit_access_log(self) -> None:
+        self._logs = self._access_log >= 0
+        self._engine.access_log(self._access_log)
+        self._access_log = -1  # the engine's
+
+    def _on_reopened(self, frame: Frame) -> None:
+        """Also for what waits for its commit: that was offered before."""
+        (descriptor,) = frame.fds
+        if self._access_log >= 0:
+            self._close_access_log()
+            self._access_log = os.dup(descriptor)
+        if self._logs:
+            self._engine.access_log(descriptor)
+        else:
+            os.close(descriptor)
 
     def _on_drain(self, frame: Frame) -> None:
         self._engine.drain(float(frame.fields["seconds"]))
@@ -185,6 +213,11 @@ class Worker:
         for descriptor in self._sockets.values():
             os.close(descriptor)
         self._sockets = {}
+
+    def _close_access_log(self) -> None:
+        if self._access_log >= 0:
+            os.close(self._access_log)
+            self._access_log = -1
 
     # --- upwards -----------------------------------------------------------------------------------------------
 
@@ -214,6 +247,9 @@ class Worker:
         now = time.monotonic()
         if notice == Notice.NOTICE_SHEDDING:
             self._say("notice", level="warning", message=SHEDDING)
+        if notice == Notice.NOTICE_LOG:
+            error = self._engine.access_log_error()
+            self._say("notice", level="error", message=LOG_LOST % (os.strerror(error) if error else TOO_SLOW))
         if notice != Notice.NOTICE_DESCRIPTORS or now - self._last_pause_notice < NOTICE_INTERVAL_SECONDS:
             return
         self._last_pause_notice = now
