@@ -16,6 +16,7 @@ HTTP = "HTTP"
 HTTP_1_1 = "HTTP1.1"
 SERVER_IP = "$SERVER_IP"
 UNIX = "unix:"
+STDOUT = "stdout"
 DEFAULT_SECURITY_POLICY = "tls_cipher_policy_1_2_strict_with_1_3"
 REQUIRED = "required"
 OPTIONAL = "optional"
@@ -223,7 +224,8 @@ class Listener:
 class Snapshot:
     """The whole desired state; names are unique within a kind and every reference in it resolves.
 
-    `hosts` are the host names of all groups, sorted, with what is known of them.
+    `hosts` are the host names of all groups, sorted, with what is known of them.  `access_log`: an absolute path or
+    STDOUT; None = no access log.
     """
 
     listeners: tuple[Listener, ...] = ()
@@ -233,6 +235,7 @@ class Snapshot:
     security_policies: tuple[SecurityPolicy, ...] = ()
     hosts: tuple[Host, ...] = ()
     resolver: Resolver = Resolver()
+    access_log: str | None = None
 
     def active_listeners(self) -> tuple[Listener, ...]:
         """The listeners that accept connections: those not stopped with `enabled: false`."""
@@ -285,13 +288,18 @@ class Offer:
 class Settings:
     """How the daemon itself runs; fixed for its life.  `workers` is 1 or more, already resolved from `auto`.
 
-    `admin_socket` is relative to `run_dir`; `user` is who workers and control become when started as root.
+    `admin_socket` is relative to `run_dir`; `admin_listen` is where clients of the API may come over TCP, with TLS
+    when there is an `admin_certificate` (its name), as bearers of tokens of `tokens_file`.  `user` is who workers and
+    control become when started as root.
     `watch`: certificate files are looked at for changes.  `core_dumps`: processes that hold keys may be dumped.
     """
 
     workers: int = 1
     run_dir: str | None = None
     admin_socket: str = "admin.sock"
+    admin_listen: tuple[str, int] | None = None
+    admin_certificate: str | None = None
+    tokens_file: str | None = None
     user: str | None = None
     shutdown_timeout: int = 30
     log_level: str = "info"

@@ -35,9 +35,6 @@ def _other_than(*accepted: object) -> Callable[[object], bool]:
 
 
 TABLE: tuple[Row, ...] = (
-    Row(("admin", "listen"), "administration over TCP (admin.listen)", _other_than(None)),
-    Row(("admin", "tokens_file"), "the file of bearer tokens (admin.tokens_file)", _other_than(None)),
-    Row(("logging", "access_log"), "the access log (access_log)", _other_than(None)),
     Row(
         ("server_groups", _EACH, "protocol"),
         "a server group for UDP (protocol)",

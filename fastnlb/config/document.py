@@ -286,6 +286,8 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Mark, str]:
     """libyaml's complaint with its place; a tab is named, because its own words never say so."""
     mark = error.problem_mark or error.context_mark
     message = ", ".join(part for part in (error.problem, error.context) if part)
+    if "nesting depth" in message:  # libyaml reads ahead, and has a limit of its own
+        return _mark_of(mark), f"nested more than {MAX_DEPTH} levels deep"
     if mark is None:
         return (1, 1), f"not valid YAML: {message}"
     lines = text.split("\n")

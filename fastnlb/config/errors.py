@@ -44,7 +44,7 @@ NOWHERE: Places = _Nowhere()
 class Problem:
     """One thing that is wrong at one place, with its name in the reference API (error_names.py) if it has one.
 
-    Problems sort in the order of the file.
+    Problems sort in the order of the file.  `file` is where it is, when that is not the file of all the others.
     """
 
     line: int
@@ -53,9 +53,11 @@ class Problem:
     message: str
     warning: bool = False
     code: str = ""
+    file: str = ""
 
     def render(self, file: str) -> str:
         """`file:line:column: path: message [code]`; the place, path and code are left out where there is none."""
+        file = self.file or file
         place = f"{file}:{self.line}:{self.column}" if self.line else file
         text = f"warning: {self.message}" if self.warning else self.message
         text += f" [{self.code}]" if self.code else ""

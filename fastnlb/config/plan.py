@@ -8,7 +8,7 @@ their contents: a plan may be printed anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, TypeVar
 
 from fastnlb.model import (
@@ -25,6 +25,7 @@ from fastnlb.model import (
     Snapshot,
     place,
 )
+from fastnlb.tls.policies import SYSTEM
 
 SocketKey = tuple[str, str, int, int]
 
@@ -83,6 +84,7 @@ class Plan:
     listeners_to_open: frozenset[SocketKey] = frozenset()
     listeners_to_close: frozenset[SocketKey] = frozenset()
     resolver: tuple[str, ...] = ()
+    access_log: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> tuple[KindPlan, ...]:
@@ -91,12 +93,22 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return all(kind.empty for kind in self.kinds) and not self.resolver
+        return all(kind.empty for kind in self.kinds) and not self.resolver and not self.access_log
 
     def describe(self) -> list[str]:
-        """One line for each thing, for a person; none when the plan is empty."""
-        lines = [line for kind in self.kinds for line in kind.describe()]
-        return [*lines, f"~ resolver: {', '.join(self.resolver)}"] if self.resolver else lines
+        """One line for each thing, for a person; none when the plan is empty.
+
+        System policies come and go with the listeners that use them: that is nothing anybody has changed.
+        """
+        named = replace(
+            self.security_policies,
+            labels=tuple(each for each in self.security_policies.labels if each not in SYSTEM),
+            removed=tuple(each for each in self.security_policies.removed if each not in SYSTEM),
+        )
+        kinds = (named if kind is self.security_policies else kind for kind in self.kinds)
+        lines = [line for kind in kinds for line in kind.describe()]
+        others = (("resolver", self.resolver), ("access log", self.access_log))
+        return [*lines, *(f"~ {what}: {', '.join(details)}" for what, details in others if details)]
 
 
 def plan(old: Snapshot, new: Snapshot) -> Plan:
@@ -111,6 +123,7 @@ def plan(old: Snapshot, new: Snapshot) -> Plan:
         listeners_to_open=after - before,
         listeners_to_close=before - after,
         resolver=tuple(_detail_resolver(old.resolver, new.resolver)),
+        access_log=tuple(_detail_access_log(old.access_log, new.access_log)),
     )
 
 
@@ -248,6 +261,11 @@ def _detail_resolver(old: Resolver, new: Resolver) -> Iterator[str]:
     for field in ("min_ttl", "max_ttl"):
         if getattr(old, field) != getattr(new, field):
             yield from _detail(field, old, new)
+
+
+def _detail_access_log(old: str | None, new: str | None) -> Iterator[str]:
+    if old != new:
+        yield f"{_show(old)} -> {_show(new)}"
 
 
 def _by_endpoint(servers: Sequence[Server]) -> dict[str, Server]:

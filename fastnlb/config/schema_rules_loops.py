@@ -53,10 +53,10 @@ def _ways(
     """The listeners that connections to this one may be led to, each with the server that it is."""
     for server in group.servers:
         ports = _ports(listener) if group.any_port else [server.port or 0]
-        for port in ports:
-            for other in on_port.get(port, ()):
-                if _is_at(server, listeners[other]):
-                    yield other, server
+        there = dict.fromkeys(other for port in ports for other in on_port.get(port, ()))
+        for other in there:
+            if _is_at(server, listeners[other]):
+                yield other, server
 
 
 def _is_at(server: ServerBlock, listener: ListenerBlock) -> bool:

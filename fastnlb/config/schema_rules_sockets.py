@@ -38,24 +38,32 @@ class _Claim:
 
 @dataclass(slots=True)
 class _Taken:
-    """What listeners have taken of one family and kind; single ports by port, as there may be thousands."""
+    """What listeners have taken of one family and kind; single ports by port and address: there may be thousands."""
 
-    singles: dict[int, list[_Claim]] = field(default_factory=dict)
+    singles: dict[int, dict[Address, _Claim]] = field(default_factory=dict)
     ranges: list[_Claim] = field(default_factory=list)
 
     def holder(self, claim: _Claim) -> _Claim | None:
         return next((held for held in self._near(claim) if held.collides(claim)), None)
 
     def take(self, claim: _Claim) -> None:
-        held = self.singles.setdefault(claim.first, []) if claim.first == claim.last else self.ranges
-        held.append(claim)
+        if claim.first == claim.last:
+            self.singles.setdefault(claim.first, {}).setdefault(claim.address, claim)
+        else:
+            self.ranges.append(claim)
 
     def _near(self, claim: _Claim) -> Iterator[_Claim]:
         yield from self.ranges
-        if claim.first == claim.last:
-            yield from self.singles.get(claim.first, ())
-        else:
-            yield from (each for claims in self.singles.values() for each in claims)
+        if claim.first != claim.last:
+            yield from (each for held in self.singles.values() for each in held.values())
+            return
+        held = self.singles.get(claim.first, {})
+        if claim.address.is_unspecified:
+            yield from held.values()
+            return
+        for address in (claim.address, type(claim.address)(0)):
+            if address in held:
+                yield held[address]
 
 
 def check_sockets(listeners: dict[int, ListenerBlock], report: Report) -> None:

@@ -1,6 +1,6 @@
 """The scalar types of fastnlb.yaml: each refuses a value with a sentence that says what the key takes.
 
-A type is an `Annotated` alias around one of the validators made here.  Nothing is converted (the text "80" is no
+A type is an `Annotated` alias around one of the rules made here.  Nothing is converted (the text "80" is no
 number), with one exception: `Scheduler` may be written in any case, as the cloud interfaces do.
 """
 
@@ -9,12 +9,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, NoReturn
 
-from pydantic import BeforeValidator, ValidationInfo
+from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from fastnlb.config import patterns
 from fastnlb.config.errors import count, quote, suggest
+from fastnlb.config.rule import Keywords, Rule
 from fastnlb.model import UNIX
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -26,6 +29,7 @@ _HTTP_PATH = re.compile(r"/[A-Za-z0-9\-/.%?#&=_;~!()*\[\]@$^:',+]*")
 _TAG_TEXT = re.compile(r"[\w.:/+\-@ ]*")
 _TAG_VALUE = re.compile(r"[\w.:/=+\-@ ]*")
 _LIMIT_TAGS = 20
+_MOST_WORKERS = 1024
 DNS_PORT = 53
 _SUN_PATH = 107  # bytes of a unix socket's path, as sockaddr_un has room for
 
@@ -53,23 +57,28 @@ def say(value: object) -> str:
     return str(value)
 
 
-def flag() -> BeforeValidator:
+def flag() -> Rule:
     def check(value: object, info: ValidationInfo) -> bool:
         if not isinstance(value, bool):
             refuse(f"{info.field_name} takes true or false, not {say(value)}")
         return value
 
-    return BeforeValidator(check)
+    return Rule(check, "true or false", {"type": "boolean"})
 
 
-def whole(low: int, high: int, unit: str = "") -> BeforeValidator:
+def whole(low: int, high: int, unit: str = "") -> Rule:
     """A whole number from `low` to `high`, both included."""
     allowed = f"{low} to {high} {unit}".rstrip() if low < high else str(low)
 
     def check(value: object, info: ValidationInfo) -> int:
         return check_whole(value, low, high, f"{info.field_name} takes {allowed}")
 
-    return BeforeValidator(check)
+    return Rule(check, allowed, numbers(low, high))
+
+
+def numbers(low: int, high: int) -> Keywords:
+    """The whole numbers from `low` to `high` for JSON Schema."""
+    return {"type": "integer", "minimum": low, "maximum": high} if low < high else {"type": "integer", "const": low}
 
 
 def check_whole(value: object, low: int, high: int, takes: str) -> int:
@@ -82,23 +91,29 @@ def check_whole(value: object, low: int, high: int, takes: str) -> int:
     return value
 
 
-def choice(*allowed: str) -> BeforeValidator:
-    """One of a few words, spelled exactly so."""
+def choice(*allowed: str, later: tuple[str, ...] = (), any_case: bool = False) -> Rule:
+    """One of a few words, spelled exactly so, or with `any_case` in upper or lower case, which becomes lower.
+
+    Those of `later` pass here for `availability` to say that this version does not have them.
+    """
 
     def check(value: object, info: ValidationInfo) -> str:
-        if isinstance(value, str) and value in allowed:
-            return value
+        if isinstance(value, str):
+            word = value.lower() if any_case else value
+            if word in allowed or word in later:
+                return word
         near = suggest(value, allowed) if isinstance(value, str) else ""
         refuse(f"{info.field_name} takes {either(allowed)}, not {say(value)}{near}")
 
-    return BeforeValidator(check)
+    words: Keywords = {"type": "string", "enum": list(allowed)}
+    return Rule(check, either(allowed), patterns.any_case(allowed) if any_case else words)
 
 
 def either(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def text(takes: str, valid: Callable[[str], bool]) -> BeforeValidator:
+def text(takes: str, keywords: Keywords, valid: Callable[[str], bool]) -> Rule:
     """Printable text for which `valid` holds; `takes` ends the sentence `<key> takes ...`."""
 
     def check(value: object, info: ValidationInfo) -> str:
@@ -107,14 +122,17 @@ def text(takes: str, valid: Callable[[str], bool]) -> BeforeValidator:
             refuse(f"{info.field_name} takes {takes}, not {say(value)}{hint}")
         return value
 
-    return BeforeValidator(check)
+    return Rule(check, takes, keywords)
 
 
-def named(limit: int) -> BeforeValidator:
+def named(limit: int) -> Rule:
     takes = f"1 to {limit} letters, digits and . _ - of which the first is a letter or digit"
-    return text(takes, lambda value: len(value) <= limit and _NAME.fullmatch(value) is not None)
+    keywords = patterns.name(limit)
+    checked = text(takes, keywords, lambda value: len(value) <= limit and _NAME.fullmatch(value) is not None)
+    return Rule(checked.check, f"a name of up to {limit} characters", keywords)
 
 
+@lru_cache(maxsize=65_536)  # it is asked for several times for each address there is
 def literal_address(value: str) -> Address | None:
     """The address that `value` spells, or None.  A scope (fe80::1%eth0) is refused: it has no place in a Server."""
     try:
@@ -168,13 +186,18 @@ def split_nameserver(value: str) -> tuple[str, int] | None:
     return split_host_port(value) if address is None else (str(address), DNS_PORT)
 
 
-def _check_workers(value: object) -> int | str:
+def _check_workers(value: object, _: ValidationInfo) -> int | str:
     if value == "auto":
         return "auto"
-    return check_whole(value, 1, 1024, "workers takes auto or 1 to 1024")
+    return check_whole(value, 1, _MOST_WORKERS, f"workers takes auto or 1 to {_MOST_WORKERS}")
 
 
-def _check_port_range(value: object) -> list[int]:
+def _check_server_port(value: object, _: ValidationInfo) -> int:
+    """0 passes here and is judged with the group: it is right only where the listener's port is used."""
+    return check_whole(value, 0, 65535, "port takes 1 to 65535")
+
+
+def _check_port_range(value: object, _: ValidationInfo) -> list[int]:
     takes = "port_range takes a list of two ports, [first, last]"
     if not isinstance(value, list) or len(value) != 2:
         refuse(f"{takes}, not {say(value)}" + (f" of {count(len(value), 'item')}" if isinstance(value, list) else ""))
@@ -184,11 +207,11 @@ def _check_port_range(value: object) -> list[int]:
     return [first, last]
 
 
-def _check_tags(value: object) -> dict[str, str]:
+def _check_tags(value: object, _: ValidationInfo) -> dict[str, str]:
     if not isinstance(value, dict):
         refuse(f"tags takes a mapping of text to text, not {say(value)}")
     if len(value) > _LIMIT_TAGS:
-        refuse(f"{len(value)} tags are too many: a listener takes {_LIMIT_TAGS}")
+        refuse(f"{len(value)} tags are too many: it takes up to {_LIMIT_TAGS}")
     for key, held in value.items():
         if not isinstance(key, str) or not 1 <= len(key) <= 64 or not _TAG_TEXT.fullmatch(key):
             refuse(f"{say(key)} is no tag key: it takes 1 to 64 letters, digits, spaces and . : / + - @ _")
@@ -199,21 +222,25 @@ def _check_tags(value: object) -> dict[str, str]:
     return value
 
 
-def _fold(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
 Flag = Annotated[bool, flag()]
 Name = Annotated[str, named(128)]
 PolicyName = Annotated[str, named(200)]
 Port = Annotated[int, whole(1, 65535)]
-FilePath = Annotated[str, text("the path of a file", lambda value: value.strip() != "")]
-Text = Annotated[str, text("text of 1 to 255 characters", lambda value: 1 <= len(value) <= 255)]
-ListenAddress = Annotated[str, text("a literal IPv4 or IPv6 address, such as 0.0.0.0 or ::", is_listen_address)]
+FilePath = Annotated[str, text("the path of a file", patterns.FILE_PATH, lambda value: value.strip() != "")]
+Text = Annotated[str, text("text of 1 to 255 characters", patterns.TEXT, lambda value: 1 <= len(value) <= 255)]
+ListenAddress = Annotated[
+    str,
+    text(
+        "a literal IPv4 or IPv6 address, such as 0.0.0.0 or ::",
+        patterns.any_of(patterns.IPV4, patterns.IPV6),
+        is_listen_address,
+    ),
+]
 ServerAddress = Annotated[
     str,
     text(
         f"a literal IPv4 or IPv6 address, a host name or unix:/path of up to {_SUN_PATH} bytes",
+        patterns.any_of(patterns.IPV4, patterns.IPV6, patterns.HOST_NAME, patterns.unix_socket(_SUN_PATH)),
         lambda value: literal_address(value) is not None or is_host_name(value) or is_unix_socket(value),
     ),
 ]
@@ -221,6 +248,7 @@ HostPort = Annotated[
     str,
     text(
         "an address and a port, such as 127.0.0.1:9901 or [::1]:9901",
+        patterns.HOST_PORT,
         lambda value: split_host_port(value) is not None,
     ),
 ]
@@ -228,14 +256,16 @@ Nameserver = Annotated[
     str,
     text(
         "an address, with or without a port, such as 10.0.0.2 or 127.0.0.1:8600",
+        patterns.any_of(patterns.IPV4, patterns.IPV6, patterns.HOST_PORT),
         lambda value: split_nameserver(value) is not None,
     ),
 ]
-Network = Annotated[str, text("a network such as 10.0.0.0/8, without host bits", is_network)]
+Network = Annotated[str, text("a network such as 10.0.0.0/8, without host bits", patterns.NETWORK, is_network)]
 HttpPath = Annotated[
     str,
     text(
         "1 to 80 characters of a URL path that begins with /",
+        patterns.HTTP_PATH,
         lambda value: len(value) <= 80 and _HTTP_PATH.fullmatch(value) is not None,
     ),
 ]
@@ -243,13 +273,28 @@ HealthDomain = Annotated[
     str,
     text(
         "a host name of 1 to 80 characters or $SERVER_IP",
+        patterns.HEALTH_DOMAIN,
         lambda value: value == "$SERVER_IP" or (len(value) <= 80 and is_host_name(value)),
     ),
 ]
-# 0 passes here and is judged with the group: it is right only where the listener's port is used.
-ServerPort = Annotated[int, BeforeValidator(lambda value: check_whole(value, 0, 65535, "port takes 1 to 65535"))]
-# The validator that stands last runs first.
-Scheduler = Annotated[str, choice("wrr", "wlc", "rr", "sch", "tch"), BeforeValidator(_fold)]
-Workers = Annotated[int | str, BeforeValidator(_check_workers)]
-PortRange = Annotated[list[int], BeforeValidator(_check_port_range)]
-Tags = Annotated[dict[str, str], BeforeValidator(_check_tags)]
+ServerPort = Annotated[int, Rule(_check_server_port, "1 to 65535", numbers(0, 65535))]
+Scheduler = Annotated[str, choice("wrr", "wlc", "rr", "sch", "tch", any_case=True)]
+Workers = Annotated[
+    int | str,
+    Rule(
+        _check_workers,
+        f"auto or 1 to {_MOST_WORKERS}",
+        patterns.any_of({"type": "string", "const": "auto"}, numbers(1, _MOST_WORKERS)),
+    ),
+]
+PortRange = Annotated[
+    list[int],
+    Rule(
+        _check_port_range,
+        "two ports, [first, last]",
+        {"type": "array", "items": numbers(1, 65535), "minItems": 2, "maxItems": 2},
+    ),
+]
+Tags = Annotated[
+    dict[str, str], Rule(_check_tags, f"a mapping of text to text, up to {_LIMIT_TAGS} pairs", patterns.TAGS)
+]

@@ -28,6 +28,8 @@ from fastnlb.config.schema_types import say
 
 B = TypeVar("B", bound=Block)
 
+_KINDS = ("certificates", "ca_certificates", "security_policies", "server_groups", "listeners")  # as in Parts
+
 
 @dataclass(slots=True)
 class Parts:
@@ -56,8 +58,10 @@ def validate(data: object, report: Report) -> Parts:
         _explain_all(details, report)
         for detail in details:
             bad_keys.setdefault(detail["loc"][:2], set()).update(detail["loc"][2:3])
+    if file is not None:
+        return Parts(file, *(dict(enumerate(getattr(file, kind))) for kind in _KINDS))
     return Parts(
-        file,
+        None,
         dict(_readable(data, "certificates", CertificateBlock, bad_keys)),
         dict(_readable(data, "ca_certificates", CaCertificateBlock, bad_keys)),
         dict(_readable(data, "security_policies", SecurityPolicyBlock, bad_keys)),
@@ -145,11 +149,12 @@ def _block_at(where: Where) -> type[BaseModel]:
     block: type[BaseModel] = FileBlock
     for part in where:
         if isinstance(part, str):
-            block = _block_in(block.model_fields[part].annotation) or block
+            block = block_in(block.model_fields[part].annotation) or block
     return block
 
 
-def _block_in(annotation: object) -> type[BaseModel] | None:
+def block_in(annotation: object) -> type[BaseModel] | None:
+    """The model that a key holds, or a list of it; None for a key with plain values."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(filter(None, map(_block_in, get_args(annotation))), None)
+    return next(filter(None, map(block_in, get_args(annotation))), None)

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from fastnlb import model
 from fastnlb.config import schema
-from fastnlb.config.schema_types import is_host_name, is_unix_socket, literal_address, split_nameserver
+from fastnlb.config.schema_types import (
+    is_host_name,
+    is_unix_socket,
+    literal_address,
+    split_host_port,
+    split_nameserver,
+)
 from fastnlb.tls.policies import SYSTEM, TLS_VERSIONS
 
 MAX_WORKERS = 1024
@@ -21,9 +27,10 @@ def snapshot(
     file: schema.FileBlock,
     certificates: tuple[model.Certificate, ...],
     ca_certificates: tuple[model.CaCertificate, ...],
+    base_dir: Path = Path(),
 ) -> model.Snapshot:
     policies = (*SYSTEM.values(), *map(security_policy, file.security_policies))
-    used = {each.security_policy for each in file.listeners}
+    used = {each.security_policy for each in file.listeners if each.protocol == model.TCPSSL}
     asked = {each.ca_certificate for each in file.listeners}
     return model.Snapshot(
         listeners=tuple(map(_listener, file.listeners)),
@@ -32,6 +39,7 @@ def snapshot(
         ca_certificates=tuple(each for each in ca_certificates if each.name in asked),
         security_policies=tuple(policy for policy in policies if policy.name in used),
         resolver=_resolver(file.resolver),
+        access_log=_access_log(file.logging.access_log, base_dir),
     )
 
 
@@ -47,6 +55,9 @@ def settings(file: schema.FileBlock, base_dir: Path, workers_override: int | Non
         workers=workers if isinstance(workers, int) else min(len(os.sched_getaffinity(0)), MAX_WORKERS),
         run_dir=str((base_dir / file.run_dir).absolute()) if file.run_dir is not None else None,
         admin_socket=file.admin.socket,
+        admin_listen=split_host_port(file.admin.listen) if file.admin.listen else None,
+        admin_certificate=file.admin.certificate,
+        tokens_file=str((base_dir / file.admin.tokens_file).absolute()) if file.admin.tokens_file else None,
         user=file.user,
         shutdown_timeout=file.shutdown_timeout,
         log_level=file.logging.level,
@@ -54,6 +65,10 @@ def settings(file: schema.FileBlock, base_dir: Path, workers_override: int | Non
         watch=file.watch,
         core_dumps=file.core_dumps,
     )
+
+
+def _access_log(where: str | None, base_dir: Path) -> str | None:
+    return where if where is None or where == model.STDOUT else str((base_dir / where).absolute())
 
 
 def _listener(block: schema.ListenerBlock) -> model.Listener:
