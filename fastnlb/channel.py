@@ -7,9 +7,11 @@ and their order, so there is no parser here, only checks.
     master  sockets   generation, ports    listening sockets: `ports` has a list of ports for each listener by name,
                                            and the descriptors are in that order; adds to those of that generation.
                                            A port of a listener that the worker already has: replaces it at commit
-    master  prepare   generation           one memfd: the Offer.  Answer `prepared` or `refused`
+    master  prepare   generation           one memfd: the Offer; behind it what the access log is written to, if
+                                           there is one.  Answer `prepared` or `refused`
     master  commit    generation           serve it; close the sockets it no longer has; answer `applied`
     master  rollback  generation           forget it, and close the sockets that came with it
+    master  reopened                       what the access log is written to from now on, in place of what it was
     master  drain     seconds              accept nothing more, finish within that time, `drained`, exit 0
     master  retire    generation, seconds  the same, but its sockets part first: they go with that generation
     master  stop                           exit 0 at once
@@ -25,7 +27,8 @@ The same between the master and the control process, which decides what is to be
 
     master  current   generation           one memfd: the Offer in force.  First of all, and after every change; of
                                            one this process proposed, before its `outcome`.  Generation 1: the start
-    master  reload                         read the configuration again, propose, then answer `reloaded`
+    master  reload    whole                read the configuration again, propose, then answer `reloaded`.  Not whole:
+                                           for what is staged, and the number of workers stays what it is
     master  outcome   serial, accepted,    the end of that proposal; `message` says why it was refused, and then
                       message              nothing has changed
     master  state     state                the daemon as `fastnlb status` shows it: its processes; after every change
@@ -33,7 +36,7 @@ The same between the master and the control process, which decides what is to be
                       message
     master  stop                           exit 0 at once
     control booted                         ready for `current`
-    control ask       serial, what         do it (`reload`, `upgrade` or `stop`); answered with `answer`
+    control ask       serial, what         do it (`reload`, `change`, `upgrade`, `stop`); answered with `answer`
     control propose   serial               one memfd: the Snapshot to serve.  Answer `outcome`
     control workers   count                so many, from now on: what was read by a reload that went well
     control reloaded                       the reload is over, whatever came of it
@@ -83,6 +86,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "serial": int,
     "count": int,
     "accepted": bool,
+    "whole": bool,
     "ports": dict,
     "seconds": (int, float),
     "level": str,
@@ -96,9 +100,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 _FRAMES: dict[str, tuple[set[str], int]] = {
     "sockets": ({"generation", "ports"}, MAX_FDS),
-    "prepare": ({"generation"}, 1),
+    "prepare": ({"generation"}, 2),
     "commit": ({"generation"}, 0),
     "rollback": ({"generation"}, 0),
+    "reopened": (set(), 1),
     "drain": ({"seconds"}, 0),
     "retire": ({"generation", "seconds"}, 0),
     "stop": (set(), 0),
@@ -110,7 +115,7 @@ _FRAMES: dict[str, tuple[set[str], int]] = {
     "drained": (set(), 0),
     "notice": ({"level", "message"}, 0),
     "current": ({"generation"}, 1),
-    "reload": (set(), 0),
+    "reload": ({"whole"}, 0),
     "outcome": ({"serial", "accepted", "message"}, 0),
     "state": ({"state"}, 0),
     "answer": ({"serial", "accepted", "message"}, 0),
@@ -326,6 +331,8 @@ def _fault(kind: Any, fields: dict[str, Any], fd_count: int) -> str | None:
         # To Python a bool is a number as well.
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool) != (_TYPES[name] is bool):
             return f"the field {name} is a {type(value).__name__}"
+    if kind == "prepare" and fd_count == 1:
+        return None  # without an access log
     expected = _descriptors_named(kind, fields, max_fds)
     return None if fd_count == expected <= max_fds else f"comes with {fd_count} descriptors"
 

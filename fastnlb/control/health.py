@@ -15,7 +15,6 @@ import itertools
 import logging
 import math
 import random
-import selectors
 import time
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from functools import partial
 from typing import Protocol
 
 from fastnlb.board import Health, Reason
+from fastnlb.control.loop import Registry
 from fastnlb.control.probe import Phase, Probe, Shortage
 from fastnlb.control.standing import Standing
 from fastnlb.model import HealthCheck, Offer, ServerKey, place
@@ -90,22 +90,26 @@ class _Target:
 
 
 class Checks:
-    """All of them.  `follow` says what there is to check, `turn` does what is due."""
+    """All of them.  `follow` says what there is to check, `turn` does what is due; `on_probed` hears each verdict
+    that counts.
+    """
 
     def __init__(
         self,
         board: Board,
-        selector: selectors.BaseSelector,
+        selector: Registry,
         *,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         make_probe: Callable[[HealthCheck, str, int], Running] = Probe,
+        on_probed: Callable[[Reason], None] = lambda _verdict: None,
     ) -> None:
         self._board = board
         self._selector = selector
         self._clock = clock
         self._chance = chance
         self._make_probe = make_probe
+        self._on_probed = on_probed
         self._targets: dict[ServerKey, _Target] = {}
         self._timers: list[tuple[float, int, _Target]] = []
         self._tick = itertools.count()
@@ -247,6 +251,7 @@ class Checks:
             self._set_timer(target, now)
             return
         self._set_timer(target, max(now, target.next_probe))
+        self._on_probed(verdict)
         standing = target.standing
         before = standing.health, standing.reason
         changed = standing.judge(verdict)

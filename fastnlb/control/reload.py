@@ -20,7 +20,7 @@ from fastnlb.config.errors import ConfigError, Problem
 from fastnlb.config.load import Loaded
 from fastnlb.control.graft import graft
 from fastnlb.control.names import NEVER
-from fastnlb.control.naming import no_server_yet, without_servers
+from fastnlb.control.naming import addresses_in, no_server_yet, with_addresses, without_servers
 from fastnlb.control.proposals import Outlet, Proposals
 from fastnlb.control.settings import fixed_differences
 from fastnlb.model import Snapshot
@@ -32,7 +32,21 @@ log = logging.getLogger("fastnlb.control")
 
 
 class Loader(Protocol):
-    """Where configurations come from.  What it read last is what it refreshes, and whose files it names."""
+    """Where configurations come from.  What it read last is what it refreshes, and whose files it names.
+
+    `staged`: a change that the next load has in it; None for what is there anyway.
+    `acknowledged`: somebody was promised that what it loads is served, so that it is without being asked for.
+    `behind`: that has changed since it was loaded.
+    """
+
+    @property
+    def staged(self) -> object | None: ...
+
+    @property
+    def acknowledged(self) -> bool: ...
+
+    @property
+    def behind(self) -> bool: ...
 
     def load(self) -> Loaded:
         """Everything, read anew.  Raises ConfigError."""
@@ -47,6 +61,9 @@ class Loader(Protocol):
     def staple_files(self) -> frozenset[Path]: ...
 
 
+OnReading = Callable[[], None]
+"""A reload that was asked for begins to read: whoever has asked by now is answered by its end, and nobody else."""
+
 OnReloaded = Callable[[bool, list[str]], None]
 """Hears of the end of each reload: whether it was accepted; in lines what has changed, or why nothing has."""
 
@@ -54,7 +71,9 @@ OnReloaded = Callable[[bool, list[str]], None]
 class Reloads:
     """The state of all that.  Events only take note; `turn` does what is due, which may take as long as reading does.
 
-    `accepted` is what the daemon was started with.  `paths` are the files to watch: the same object until it changes.
+    `accepted` is what was loaded last of what is served, at first what the daemon was started with; None where what
+    can be loaded is something else, after the death of a control process.  `paths` are the files to watch: the same
+    object until it changes.
     While `stale`, what the loader read last is not what was accepted last: refresh until it is not.
     """
 
@@ -65,21 +84,28 @@ class Reloads:
         outlet: Outlet,
         proposals: Proposals,
         *,
+        on_reading: OnReading = lambda: None,
         on_reloaded: OnReloaded = lambda _accepted, _lines: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loader = loader
         self._outlet = outlet
         self._proposals = proposals
+        self._on_reading = on_reading
         self._on_reloaded = on_reloaded
         self._clock = clock
+        self.accepted: Loaded | None = accepted
+        self._loaded = accepted
         self._lines: list[str] = []  # of the reload that runs
         self._file = accepted.file
         self._running_with = accepted.settings
         self._workers = self._workers_read = accepted.settings.workers
         self._watching = accepted.settings.watch
         self._told = frozenset(accepted.warnings)
-        self._reload_due = False
+        self._workers_stay = False
+        self._reload_due = self._reload_asked = self._reload_whole = False
+        self._asked_for = False  # whether anybody waits for the end of the reload that runs
+        self._carries = False  # whether it has a staged change in it
         self._read: Snapshot | None = None  # by a reload that waits for its host names
         self._read_until = NEVER
         self._refresh_due = False
@@ -93,11 +119,17 @@ class Reloads:
         """What the master serves.  The first time, files may have changed since they were read."""
         if self._proposals.in_force is None:
             self.stale = generation != FROM_THE_START
+            if self.stale:
+                self.accepted = None
             self._refresh_due = self.stale or bool(self.paths)
+            # A predecessor may have died between a change and its acknowledgement, or made one in a hot restart.
+            self._reload_due |= self._loader.acknowledged and (self.stale or self._loader.behind)
         self._proposals.on_current(snapshot)
 
-    def on_reload(self) -> None:
-        self._reload_due = True
+    def on_reload(self, whole: bool) -> None:
+        """Not `whole`: what is staged is all there is to carry out."""
+        self._reload_due = self._reload_asked = True
+        self._reload_whole |= whole
 
     def on_refresh(self) -> None:
         self._refresh_due = True
@@ -110,10 +142,10 @@ class Reloads:
     def turn(self) -> None:
         """Does what is due and possible now.  Raises ChannelClosed."""
         while (in_force := self._proposals.in_force) is not None and not self._proposals.waiting:
-            if self._read is not None or self._reload_due:
+            if self._read is not None or self._may_read():
                 if not self._reload_further(in_force):
                     return
-            elif self._refresh_due:
+            elif self._refresh_due and not self._reload_due:
                 self._refresh_due = False
                 self._attempt("refresh", self._refresh, in_force)
             else:
@@ -123,10 +155,18 @@ class Reloads:
         """When `turn` has something to do that nothing else wakes the loop for, on the clock."""
         return NEVER if self._read is None or self._proposals.waiting else self._read_until
 
+    def _may_read(self) -> bool:
+        """A reload of nobody's would answer nobody for a staged change; who staged it asks for one."""
+        return self._reload_due and (self._reload_asked or self._loader.staged is None)
+
     def _reload_further(self, in_force: Snapshot) -> bool:
         """The next half of a reload; False when it has to wait for host names."""
         if self._read is None:
-            self._reload_due = False
+            self._asked_for, self._workers_stay = self._reload_asked, not self._reload_whole
+            self._reload_due = self._reload_asked = self._reload_whole = False
+            self._carries = self._loader.staged is not None
+            if self._asked_for:
+                self._on_reading()
             self._lines = []
             good = self._attempt("reload", self._reload, in_force)
         elif self._proposals.settled(self._read) or self._clock() >= self._read_until:
@@ -139,11 +179,16 @@ class Reloads:
 
     def _end_reload(self, accepted: bool, lines: list[str]) -> None:
         if accepted:
+            self.accepted = self._loaded
+        if accepted and not self._workers_stay:
             # Also when it is what it was: signals to the master may have changed it.
             self._workers = self._workers_read
             self._outlet.send("workers", count=self._workers)
-        self._outlet.send("reloaded")
-        self._on_reloaded(accepted, lines)
+        if self._asked_for:  # who asks while one runs of its own accord waits for the next
+            self._outlet.send("reloaded")
+            self._on_reloaded(accepted, lines)
+        if self._carries and not accepted and not self._workers_stay:
+            self._reload_due = self._reload_whole = True  # without the change: somebody wanted the rest as well
 
     def _attempt(self, what: str, act: Callable[[Snapshot], None], in_force: Snapshot) -> bool:
         """Whether it came to no error.  Whatever a configuration does to the code that reads it, this process stays
@@ -175,7 +220,7 @@ class Reloads:
         for line in fixed:
             log.warning("%s", line)
         self._lines = [*(problem.render(self._file) for problem in loaded.warnings), *fixed]
-        self._workers_read = loaded.settings.workers
+        self._workers_read = self._workers if self._workers_stay else loaded.settings.workers
         if self._workers_read != self._workers:
             self._lines.append(f"workers: {self._workers} -> {self._workers_read}")
         self._proposals.expect(loaded.snapshot)
@@ -201,21 +246,26 @@ class Reloads:
             self._proposals.expect(None)
 
     def _refresh(self, in_force: Snapshot) -> None:
-        loaded = self._load() if self.stale else self._loader.refresh()
+        was_stale = self.stale
+        loaded = self._load() if was_stale else self._loader.refresh()
         self._log_problems(warning for warning in loaded.warnings if warning not in self._told)
         self._told = frozenset(loaded.warnings)
         grafted = graft(in_force, loaded.snapshot, staples_only=not self._watching)
+        if was_stale and with_addresses(loaded.snapshot, addresses_in(in_force)) == grafted:
+            self.accepted = loaded  # and not where the file was changed, and never reloaded
         if grafted != in_force:
             self._proposals.propose(grafted, reload=False)
 
     def _load(self) -> Loaded:
-        loaded = self._loader.load()
+        self._loaded = loaded = self._loader.load()
         self.stale = False
         self._file = loaded.file
         self._watching = loaded.settings.watch
         # Now, not when it is in force: what changes from here on was not read.
         self.paths = self._files()
-        self._log_problems(loaded.warnings)
+        # A change to one thing is no reason to repeat what is odd about the others.
+        again = frozenset() if self._loader.staged is None else self._told
+        self._log_problems(warning for warning in loaded.warnings if warning not in again)
         self._told = frozenset(loaded.warnings)
         return loaded
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastnlb.control.answer import Answer, failed
+from fastnlb.control.loop import Registry
 from fastnlb.model import Resolver
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class Lookups:
     """Questions go in by `ask`; `take` has the answers there are.  For the loop's thread.  `look_up` is for tests."""
 
-    def __init__(self, selector: selectors.BaseSelector, look_up: LookUp | None = None) -> None:
+    def __init__(self, selector: Registry, look_up: LookUp | None = None) -> None:
         self._selector = selector
         self._look_up = look_up
         self._thread: ResolverThread | None = None

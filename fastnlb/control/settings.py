@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from fastnlb.model import Settings
+from fastnlb.model import Settings, place
 
 AT_ONCE = frozenset({"watch", "workers"})  # control's own business, and what the master does in place
 
-_SPELLING = {"log_level": "logging.level", "log_format": "logging.format", "admin_socket": "admin.socket"}
+_SPELLING = {
+    "log_level": "logging.level",
+    "log_format": "logging.format",
+    "admin_socket": "admin.socket",
+    "admin_listen": "admin.listen",
+    "admin_certificate": "admin.certificate",
+    "tokens_file": "admin.tokens_file",
+}
 
 
 def fixed_differences(running: Settings, wanted: Settings) -> list[str]:
@@ -23,4 +30,6 @@ def fixed_differences(running: Settings, wanted: Settings) -> list[str]:
 def _show(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, tuple):
+        return place(*value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -14,7 +14,7 @@ from typing import Protocol
 from fastnlb.config.load import Loaded
 from fastnlb.control.names import NEVER
 from fastnlb.control.proposals import Outlet, Proposals
-from fastnlb.control.reload import Loader, OnReloaded, Reloads
+from fastnlb.control.reload import Loader, OnReading, OnReloaded, Reloads
 from fastnlb.control.watch import Watch
 from fastnlb.model import Snapshot
 
@@ -34,11 +34,16 @@ class Start:
 
 
 class Origin(Protocol):
-    """Where Snapshots come from, as the loop sees it."""
+    """Where Snapshots come from, as the loop sees it.  `accepted`: what was read and is served; None: as in Reloads,
+    or there is no file.
+    """
+
+    @property
+    def accepted(self) -> Loaded | None: ...
 
     def on_current(self, generation: int, snapshot: Snapshot) -> None: ...
 
-    def on_reload(self) -> None: ...
+    def on_reload(self, whole: bool) -> None: ...
 
     def on_outcome(self, serial: int, accepted: bool, message: str) -> None: ...
 
@@ -51,25 +56,31 @@ class Origin(Protocol):
         ...
 
 
-def origin(start: Start | None, outlet: Outlet, proposals: Proposals, on_reloaded: OnReloaded) -> Origin:
-    return (
-        NoSource(outlet, proposals, on_reloaded) if start is None else Source(start, outlet, proposals, on_reloaded)
-    )
+def origin(
+    start: Start | None, outlet: Outlet, proposals: Proposals, on_reading: OnReading, on_reloaded: OnReloaded
+) -> Origin:
+    if start is None:
+        return NoSource(outlet, proposals, on_reading, on_reloaded)
+    return Source(start, outlet, proposals, on_reading, on_reloaded)
 
 
 class NoSource:
     """Nothing can be read again; whoever asks is told."""
 
-    def __init__(self, outlet: Outlet, proposals: Proposals, on_reloaded: OnReloaded) -> None:
+    accepted = None
+
+    def __init__(self, outlet: Outlet, proposals: Proposals, on_reading: OnReading, on_reloaded: OnReloaded) -> None:
         self._outlet = outlet
         self._proposals = proposals
+        self._on_reading = on_reading
         self._on_reloaded = on_reloaded
 
     def on_current(self, generation: int, snapshot: Snapshot) -> None:
         self._proposals.on_current(snapshot)
 
-    def on_reload(self) -> None:
+    def on_reload(self, whole: bool) -> None:
         log.warning(NOTHING_TO_RELOAD)
+        self._on_reading()
         self._outlet.send("reloaded")
         self._on_reloaded(False, [NOTHING_TO_RELOAD])
 
@@ -86,20 +97,28 @@ class NoSource:
 class Source:
     """Reloads, with the times that are its business."""
 
-    def __init__(self, start: Start, outlet: Outlet, proposals: Proposals, on_reloaded: OnReloaded) -> None:
+    def __init__(
+        self, start: Start, outlet: Outlet, proposals: Proposals, on_reading: OnReading, on_reloaded: OnReloaded
+    ) -> None:
         self._proposals = proposals
-        self._reloads = Reloads(start.loader, start.accepted, outlet, proposals, on_reloaded=on_reloaded)
+        self._reloads = Reloads(
+            start.loader, start.accepted, outlet, proposals, on_reading=on_reading, on_reloaded=on_reloaded
+        )
         self._watched = self._reloads.paths
         self._watch = Watch(self._watched)
         self._next_retry: float | None = None
         self._retry_delay = FIRST_RETRY
         self._plan_look()
 
+    @property
+    def accepted(self) -> Loaded | None:
+        return self._reloads.accepted
+
     def on_current(self, generation: int, snapshot: Snapshot) -> None:
         self._reloads.on_current(generation, snapshot)
 
-    def on_reload(self) -> None:
-        self._reloads.on_reload()
+    def on_reload(self, whole: bool) -> None:
+        self._reloads.on_reload(whole)
 
     def on_outcome(self, serial: int, accepted: bool, message: str) -> None:
         self._reloads.on_outcome(serial, accepted, message)

@@ -6,6 +6,8 @@ Processes are as the master told last; connections and health are read from shar
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from fastnlb import __version__
@@ -32,9 +34,18 @@ class Page(Protocol):
 
 
 def status(
-    state: dict[str, Any], offer: Offer, page: Page, board: Board, elder: Page | None = None
+    state: dict[str, Any],
+    offer: Offer,
+    page: Page,
+    board: Board,
+    elder: Page | None = None,
+    *,
+    counters: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """JSON data; ages in seconds.  `elder` is the counter page of the process that still drains."""
+    """JSON data; ages in seconds.  `elder` is the counter page of the process that still drains.
+
+    `counters`: what was counted for each listener, by its name; what is zero need not be there.
+    """
     now = time.monotonic()
     return {
         "version": __version__,
@@ -44,13 +55,18 @@ def status(
         "generation": state.get("generation"),
         "workers": [_worker(worker, page, now) for worker in state.get("workers", [])],
         "draining": [_draining(each, elder, now) for each in state.get("draining", [])],
-        "listeners": [_listener(listener, offer, board) for listener in offer.snapshot.listeners],
+        "listeners": [
+            {**_listener(each, offer, board), "counters": dict(counters.get(each.name, ()))}
+            for each in offer.snapshot.listeners
+        ],
         "server_groups": [_group(group, offer, board) for group in offer.snapshot.server_groups],
     }
 
 
 def _worker(worker: dict[str, Any], page: Page, now: float) -> dict[str, Any]:
-    return {**_age_for_since(worker, now), "connections": page.row(worker["row"])["connections"]}
+    numbers = page.row(worker["row"])
+    told = {name: value for name, value in numbers.items() if value}
+    return {**_age_for_since(worker, now), "connections": numbers["connections"], "counters": told}
 
 
 def _draining(process: dict[str, Any], elder: Page | None, now: float) -> dict[str, Any]:
