@@ -10,6 +10,7 @@ import logging
 import os
 import resource
 
+PR_GET_DUMPABLE = 3
 PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 
@@ -26,19 +27,34 @@ def protect_memory() -> None:
     except (OSError, ValueError) as error:
         log.debug("cannot set the limit of core dumps to 0: %s", error)
     # The limit alone does not hold where core_pattern is a pipe.
+    set_dumpable(False)
+
+
+def dumpable() -> bool:
+    """Whether this process may leave a core dump and be debugged, as far as the kernel is asked."""
     try:
-        prctl(PR_SET_DUMPABLE, 0)
+        return prctl(PR_GET_DUMPABLE, 0) == 1
+    except OSError:
+        return False
+
+
+def set_dumpable(value: bool) -> None:
+    """Gives that back, or takes it."""
+    try:
+        prctl(PR_SET_DUMPABLE, int(value))
     except OSError as error:
-        log.debug("cannot make this process undumpable: %s", error)
+        log.debug("cannot change whether this process is dumpable: %s", error)
 
 
-def prctl(option: int, argument: int | bytes) -> None:
-    """The system call of that name.  Raises OSError."""
+def prctl(option: int, argument: int | bytes) -> int:
+    """The system call of that name, and what it returned.  Raises OSError."""
     try:
         call = ctypes.CDLL(None, use_errno=True).prctl
     except (OSError, AttributeError) as error:
         raise OSError("this C library has no prctl") from error
     value = ctypes.c_char_p(argument) if isinstance(argument, bytes) else ctypes.c_ulong(argument)
-    if call(ctypes.c_int(option), value, *(ctypes.c_ulong(0) for _ in range(3))) != 0:
+    returned: int = call(ctypes.c_int(option), value, *(ctypes.c_ulong(0) for _ in range(3)))
+    if returned < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+    return returned

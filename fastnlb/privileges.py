@@ -11,12 +11,12 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastnlb.hardening import prctl
+from fastnlb.hardening import dumpable, prctl, set_dumpable
 
 CAPABILITIES: Mapping[str, int] = {
     "DAC_OVERRIDE": 1,
@@ -107,6 +107,35 @@ def become(who: Identity | None, keep: Iterable[str] = ()) -> None:
         _set(keep)
     except OSError as error:
         raise PrivilegeError(f"cannot give away privileges: {error.strerror or error}") from error
+
+
+@contextmanager
+def acting_as(who: Identity | None) -> Iterator[None]:
+    """For root: files are opened and made as `who` would, for the length of a block; None changes nothing.
+
+    Without other threads only: the C library changes them all.  Raises PrivilegeError.
+    """
+    if who is None or os.geteuid() == who.uid:
+        yield
+        return
+    before = Identity(os.geteuid(), os.getegid(), tuple(os.getgroups()))
+    was_dumpable = dumpable()
+    try:
+        _join(who)
+        os.seteuid(who.uid)
+    except OSError as error:
+        raise PrivilegeError(f"cannot act as user {who.uid}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        os.seteuid(before.uid)
+        _join(before)
+        set_dumpable(was_dumpable)  # the kernel takes it away with every change of user
+
+
+def _join(who: Identity) -> None:
+    os.setgroups(who.groups)
+    os.setegid(who.gid)
 
 
 def _set(keep: Iterable[str], inheritable: int = 0) -> None:

@@ -34,6 +34,10 @@ class AdminSocket:
         self._owner = 0
 
     @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @property
     def listening(self) -> socket.socket:
         """Borrowed; only between `open` and `close`."""
         assert self._socket is not None  # noqa: S101 - for the type checker

@@ -7,6 +7,7 @@ those that should be.  Nothing is terminated, parsed or decided for a connection
     TERM    drain: workers finish within shutdown_timeout, what remains 2 s later is killed
     INT     workers stop at once, what remains 1 s later is killed
     HUP     the control process reads the configuration again and proposes a change; see steward.py
+    USR1    the access log is opened anew; see rollout.py
     USR2    the program is started anew with the same sockets, and this process gives way; see succession.py
     TTIN    one worker more; TTOU: one fewer; see crew.py
     a death its seat gets an heir with the same sockets; see respawn.py
@@ -26,8 +27,9 @@ from collections.abc import Callable
 from fastnlb import privileges
 from fastnlb.hardening import protect_memory
 from fastnlb.master import notify
+from fastnlb.master.admin_port import AdminPort
 from fastnlb.master.admin_socket import AdminSocket, AdminSocketError
-from fastnlb.master.cells import NO_BOARD, Board, CellBook
+from fastnlb.master.cells import NO_BOARD, Board, CellBook, Ledger
 from fastnlb.master.crew import DRAIN_GRACE, STOP_GRACE, Crew
 from fastnlb.master.exits import EXIT_CANNOT_START, EXIT_DONE, EXIT_REFUSED
 from fastnlb.master.fleet import Fleet
@@ -38,12 +40,7 @@ from fastnlb.master.inherit import Predecessor
 from fastnlb.master.limits import open_files_needed, raise_open_files
 from fastnlb.master.listen import CannotListen
 from fastnlb.master.pidfile import PidFile, PidFileError
-from fastnlb.master.process import (
-    WORKER,
-    WorkerMain,
-    dead_children,
-    set_title,
-)
+from fastnlb.master.process import WORKER, WorkerMain, dead_children, set_title
 from fastnlb.master.rollout import Rollout
 from fastnlb.master.signals import SignalQueue
 from fastnlb.master.sockets import SocketTable
@@ -59,9 +56,10 @@ log = logging.getLogger("fastnlb.master")
 class Arbiter:
     """One daemon.  `run` is its whole life; `apply` changes what it serves meanwhile, from within the loop.
 
-    `board` is what its cells are given out of; `fronts` is the size of the pool of session ticket keys that
-    `worker_main` has with it; `places` and `clear_row` are those of crew.py.
-    `control_main` is what the control process runs; None for a daemon without one.  `admin` is opened with the start.
+    `board` is what its cells are given out of, and `ledger` is told to whom; `fronts` is the size of the pool of
+    session ticket keys that `worker_main` has with it; `places` and `clear_row` are those of crew.py.
+    `control_main` is what the control process runs; None for a daemon without one.  `admin` and
+    `admin_port` are opened with the start.
     `command` starts a successor, which is handed the `bequest` too; `predecessor` is whose successor this one is.
     """
 
@@ -75,17 +73,20 @@ class Arbiter:
         on_ready: Callable[[], None] | None = None,
         fronts: int = 0,
         board: Board = NO_BOARD,
+        ledger: Ledger | None = None,
         places: int = 64,
         clear_row: Callable[[int], None] = lambda _row: None,
         control_main: WorkerMain | None = None,
         admin: AdminSocket | None = None,
+        admin_port: AdminPort | None = None,
         command: Command | None = None,
         predecessor: Predecessor | None = None,
         bequest: Estate | None = None,
     ) -> None:
         self._settings = settings
         self._first_snapshot = snapshot
-        self._holdings = Holdings(None if pid_file is None else PidFile(pid_file), admin, predecessor)
+        own_pid_file = None if pid_file is None else PidFile(pid_file)
+        self._holdings = Holdings(own_pid_file, admin, predecessor, admin_port)
         self._on_ready = on_ready
         self._born = time.monotonic()
         self._watchdog = notify.Watchdog()
@@ -118,7 +119,7 @@ class Arbiter:
             self._fleet,
             self._table,
             Fronts(fronts),
-            CellBook(board),
+            CellBook(board, ledger=ledger),
             on_done=self._on_done,
             on_failed=self._on_failed,
         )
@@ -241,7 +242,7 @@ class Arbiter:
         self._disinherit_control()
 
     def _disinherit_control(self) -> None:
-        """The control process keeps the admin socket."""
+        """The control process keeps the admin socket and port."""
         self._succession.disinherit()
         self._fleet.disinherit()
         self._steward.disinherit()
@@ -255,11 +256,12 @@ class Arbiter:
         """What a command has asked for through the control process."""
         if self._ending:
             answer(False, "the daemon is ending")
-        elif what == "reload" and self._succession.running:
+        elif what in ("reload", "change") and self._succession.running:
+            self._reload_missed = True  # what it was for may be the way back from a change that failed
             answer(False, "a hot restart is under way, which reads the configuration too")
-        elif what == "reload":
+        elif what in ("reload", "change"):
             answer(True)
-            self._steward.reload()
+            self._steward.reload(whole=what == "reload")
         elif what == "upgrade":
             self._succession.ask(answer)
         elif what == "stop":
@@ -337,7 +339,7 @@ class Arbiter:
             self._steward.reload()
 
     def handle_usr1(self) -> None:
-        log.warning("signal USR1 (reopen logs): not available in this version of fastnlb, ignored")
+        self._rollout.reopen_access_log()
 
     def handle_usr2(self) -> None:
         if self._ending:

@@ -4,6 +4,9 @@ A cell stays with its server (of a group, by address and port) or listener (by n
 given up is given out again only when it has rested and no connection counts on it any more: connections keep the
 configuration they were accepted under.  When the board is full the rest goes without: no health, no counts.
 
+The ledger is told whose numbers a cell holds from now on: by its name, what was counted for a listener or a server is
+found wherever it stood.
+
 Bookkeeping only.  `assign` decides nothing; `adopt` does, once all workers have agreed.
 """
 
@@ -41,6 +44,14 @@ class Board(Protocol):
     def health(self, cell: int) -> tuple[int, int]: ...
 
     def restore_health(self, cell: int, health: int, reason: int) -> None: ...
+
+
+class Ledger(Protocol):
+    """What the master needs of the ledger."""
+
+    def enter_listener(self, cell: int, name: str) -> None: ...
+
+    def enter_server(self, cell: int, group: str, address: str, port: int) -> None: ...
 
 
 class NoBoard:
@@ -104,10 +115,13 @@ class Shelf(Generic[K]):
 
 
 class CellBook:
-    """The cells of a daemon's board."""
+    """The cells of a daemon's board.  `ledger`: None when nothing is counted by name."""
 
-    def __init__(self, board: Board, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, board: Board, clock: Callable[[], float] = time.monotonic, ledger: Ledger | None = None
+    ) -> None:
         self._board = board
+        self._ledger = ledger
         self._clock = clock
         self._servers: Shelf[ServerKey] = Shelf(board.server_cells, board.server_connections, board.clear_server)
         self._listeners: Shelf[str] = Shelf(board.listener_cells, board.listener_connections, board.clear_listener)
@@ -117,6 +131,8 @@ class CellBook:
         now = self._clock()
         servers = self._servers.assign(_server_keys(snapshot), now)
         listeners = self._listeners.assign((each.name for each in snapshot.listeners), now)
+        if self._ledger is not None:
+            _enter(self._ledger, Cells(servers, listeners))
         return Cells(servers, listeners)
 
     def adopt(self, cells: Cells) -> None:
@@ -138,6 +154,16 @@ class CellBook:
             cell = cells.servers.get((group, address, port), NONE)
             if cell != NONE:
                 self._board.restore_health(cell, health, reason)
+
+
+def _enter(ledger: Ledger, cells: Cells) -> None:
+    """Cells that were free take their new names; the others have theirs."""
+    for name, cell in cells.listeners.items():
+        if cell != NONE:
+            ledger.enter_listener(cell, name)
+    for (group, address, port), cell in cells.servers.items():
+        if cell != NONE:
+            ledger.enter_server(cell, group, address, port)
 
 
 def _server_keys(snapshot: Snapshot) -> Iterable[ServerKey]:

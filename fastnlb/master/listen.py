@@ -17,9 +17,6 @@ from pathlib import Path
 from fastnlb.model import Listener, place
 
 BACKLOG = 4096
-KEEPALIVE_IDLE = 60
-"""Seconds: a client that is gone without a word shows long before the longest idle timeout.  As in _core/dial.pyx."""
-KEEPALIVE_INTERVAL = 15
 START_PATIENCE = 0.5  # seconds that workers of a master which was killed may take to let go of a port
 LOCK_PATIENCE = 1.0  # seconds another fastnlb may take to open the same port
 
@@ -101,11 +98,8 @@ def listen(listener: Listener, port: int) -> socket.socket:
     sock = _socket(listener)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Accepted sockets inherit them, which saves system calls per connection.
+        # Accepted sockets inherit it, which saves a system call per connection.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
         if listener.mss:
             set_mss(sock, listener)
         sock.bind((listener.address, port))

@@ -15,6 +15,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from fastnlb.procstat import START_TIME, STATE, process_stat
+
 _CLOCK_SLACK = 2.0  # seconds: process start times are counted in ticks since boot
 
 
@@ -146,14 +148,11 @@ def _read_pid(fd: int) -> int:
 
 def _older_than_file(pid: int, written: float) -> bool:
     """Whether process `pid` lives and existed when a file was written at `written`."""
-    try:
-        about = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
+    about = process_stat(pid)
+    if not about:
         return False
-    # The command name may hold spaces and parentheses; field 3 follows the last one.
-    state, *rest = about.rpartition(")")[2].split()
-    started = _boot_time() + int(rest[18]) / os.sysconf("SC_CLK_TCK")
-    return state not in ("Z", "X") and started <= written + _CLOCK_SLACK
+    started = _boot_time() + int(about[START_TIME]) / os.sysconf("SC_CLK_TCK")
+    return about[STATE] not in ("Z", "X") and started <= written + _CLOCK_SLACK
 
 
 def _boot_time() -> float:

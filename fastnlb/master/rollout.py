@@ -14,19 +14,21 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from fastnlb.channel import encode_offer, payload_descriptor
+from fastnlb.master.access_log import CannotLog, open_access_log
 from fastnlb.master.cells import CellBook
 from fastnlb.master.change import Action, Change, Done, Failed, Phase, SendCommit, SendRollback
 from fastnlb.master.fleet import Fleet
 from fastnlb.master.fronts import Fronts
-from fastnlb.master.listen import CannotListen, try_options
+from fastnlb.master.listen import try_options
+from fastnlb.master.offers import Sent, check_limits, ports_of_ranges
 from fastnlb.master.parting import Partings
 from fastnlb.master.process import State, Worker
 from fastnlb.master.sockets import SocketPlan, SocketTable, Staged, plan_sockets
-from fastnlb.model import Cells, Front, Offer, Snapshot, SocketKey
+from fastnlb.model import STDOUT, Offer, Snapshot, SocketKey
 from fastnlb.preserving import check_privileges
 
 PREPARE_SECONDS = 60.0  # a worker may take: ten thousand certificates take it 10 s
@@ -39,17 +41,6 @@ log = logging.getLogger("fastnlb.master")
 
 class ChangeInProgress(Exception):  # noqa: N818 - reads as what it says
     """The previous change is not finished; try again when it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """A Snapshot as it is sent: the memfd is made once, for all workers and later heirs."""
-
-    generation: int
-    snapshot: Snapshot
-    fronts: dict[str, Front]
-    cells: Cells
-    payload: int
 
 
 class Rollout:
@@ -75,10 +66,11 @@ class Rollout:
         self._on_done = on_done
         self._on_failed = on_failed
         self._last_generation = 0
-        self._current: _Offer | None = None  # None only before the first commit
-        self._next: _Offer | None = None
+        self._current: Sent | None = None  # None only before the first commit
+        self._next: Sent | None = None
         self._change: Change | None = None
         self._sockets = SocketPlan((), ())
+        self._reopen_due = False
 
     @property
     def snapshot(self) -> Snapshot:
@@ -132,6 +124,26 @@ class Rollout:
             raise
         self._perform(self._change.begin())
 
+    def reopen_access_log(self) -> None:
+        """Opens it anew by its name, for every worker; after the change that is under way."""
+        self._reopen_due = self._change is not None
+        current = self._current
+        if self._reopen_due or current is None:
+            return
+        if current.snapshot.access_log in (None, STDOUT):
+            log.info("there is no access log to open anew")
+            return
+        try:
+            descriptor = open_access_log(current.snapshot.access_log)
+        except CannotLog as error:
+            log.error("%s: the file that is open stays in use", error)
+            return
+        for worker in self._fleet.everyone():
+            self._fleet.send(worker, "reopened", [descriptor])
+        os.close(current.access_log)
+        self._current = replace(current, access_log=descriptor)
+        log.info("access log %s opened anew", current.snapshot.access_log)
+
     def health(self) -> list[list[Any]]:
         """What is known of the servers that are served, for a successor."""
         return [] if self._current is None else self._cells.health(self._current.cells)
@@ -142,13 +154,26 @@ class Rollout:
         if offer is not None:
             self._cells.inherit_health(offer.cells, known)
 
-    def _compose(self, snapshot: Snapshot, staged: Staged, plan: SocketPlan) -> _Offer:
+    def _compose(self, snapshot: Snapshot, staged: Staged, plan: SocketPlan) -> Sent:
         fronts = self._fronts.assign(snapshot)
         cells = self._cells.assign(snapshot)
-        _check_limits(snapshot, cells)
-        ports = _ports_of_ranges(snapshot, self._table.next_row(0, staged, plan.closes))
-        payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells, ports)))
-        return _Offer(self._last_generation + 1, snapshot, fronts, cells, payload)
+        check_limits(snapshot, cells)
+        ports = ports_of_ranges(snapshot, self._table.next_row(0, staged, plan.closes))
+        access_log = self._access_log_for(snapshot)
+        try:
+            payload = payload_descriptor(encode_offer(Offer(snapshot, fronts, cells, ports)))
+        except BaseException:
+            if access_log >= 0:
+                os.close(access_log)
+            raise
+        return Sent(self._last_generation + 1, snapshot, fronts, cells, payload, access_log)
+
+    def _access_log_for(self, snapshot: Snapshot) -> int:
+        """The one there is, when it stays: a change of something else opens no file."""
+        current = self._current
+        if current is not None and current.access_log >= 0 and snapshot.access_log == current.snapshot.access_log:
+            return os.dup(current.access_log)
+        return open_access_log(snapshot.access_log)
 
     def _take_back(self, change: Change) -> None:
         """What was begun and cannot go on.  A worker that was not offered it ignores the rollback."""
@@ -162,7 +187,7 @@ class Rollout:
             self._change.staged.close()
         for offer in (self._current, self._next):
             if offer is not None:
-                os.close(offer.payload)
+                offer.close()
         self._current = self._next = self._change = None
 
     # Events of workers
@@ -263,7 +288,7 @@ class Rollout:
         """The point of no return: from here on an heir gets the new Snapshot."""
         assert self._change is not None  # noqa: S101 - for the type checker
         if self._current is not None:
-            os.close(self._current.payload)
+            self._current.close()
         assert self._next is not None  # noqa: S101 - likewise
         self._current, self._next = self._next, None
         self._fronts.adopt(self._current.snapshot, self._current.fronts)
@@ -293,16 +318,22 @@ class Rollout:
         for worker in list(self._fleet.workers.values()):
             self._catch_up(worker)
         self._on_done()
+        self._reopen_if_due()
 
     def _failed(self, message: str) -> None:
         assert self._change is not None  # noqa: S101 - for the type checker
         self._drop_next(self._change)
         self._on_failed(message)
+        self._reopen_if_due()
+
+    def _reopen_if_due(self) -> None:
+        if self._reopen_due:
+            self.reopen_access_log()
 
     def _drop_next(self, change: Change) -> None:
         change.staged.close()
         if self._next is not None:
-            os.close(self._next.payload)
+            self._next.close()
         self._change = self._next = None
 
     # Sending a Snapshot
@@ -327,7 +358,7 @@ class Rollout:
         row = self._table.next_row(worker.index, self._change.staged, self._sockets.closes)
         self._offer(worker, self._next, row)
 
-    def _offer(self, worker: Worker, offer: _Offer, row: dict[SocketKey, socket.socket]) -> None:
+    def _offer(self, worker: Worker, offer: Sent, row: dict[SocketKey, socket.socket]) -> None:
         lacking = [(key, sock) for key, sock in row.items() if worker.holds.get(key) is not sock]
         for start in range(0, len(lacking), SOCKETS_PER_FRAME):
             batch = lacking[start : start + SOCKETS_PER_FRAME]
@@ -336,24 +367,9 @@ class Rollout:
                 ports[name].append(port)
             fds = [sock.fileno() for _, sock in batch]
             self._fleet.send(worker, "sockets", fds, generation=offer.generation, ports=ports)
-        self._fleet.send(worker, "prepare", [offer.payload], generation=offer.generation)
+        payload = [offer.payload] if offer.access_log < 0 else [offer.payload, offer.access_log]
+        self._fleet.send(worker, "prepare", payload, generation=offer.generation)
         worker.offered, worker.staged = offer.generation, row
         worker.answer_by = time.monotonic() + (START_SECONDS if self._current is None else PREPARE_SECONDS)
         if worker.state is State.BOOTING:
             worker.state = State.PREPARING
-
-
-def _check_limits(snapshot: Snapshot, cells: Cells) -> None:
-    """A limit over all workers is kept on the board; without a cell it would be none, and nobody would know."""
-    for listener in snapshot.active_listeners():
-        if (listener.cps or listener.max_connections) and cells.listeners.get(listener.name, -1) < 0:
-            reason = "the shared board is full, and cps and max_connections need a place on it"
-            raise CannotListen(listener.name, listener.address, listener.port, reason)
-
-
-def _ports_of_ranges(snapshot: Snapshot, row: Iterable[SocketKey]) -> dict[str, tuple[int, ...]]:
-    ports: dict[str, list[int]] = {each.name: [] for each in snapshot.active_listeners() if each.last_port}
-    for name, port in row:
-        if name in ports:
-            ports[name].append(port)
-    return {name: tuple(each) for name, each in ports.items()}

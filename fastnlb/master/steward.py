@@ -71,6 +71,8 @@ class Steward:
         self._dismissed = False
         self._reload_wanted = False
         self._reload_asked = False
+        self._whole_wanted = False
+        self._whole_asked = False
         self._reload_deaths = 0
         self._waiting: _Proposal | None = None
         self._running: _Proposal | None = None
@@ -97,14 +99,18 @@ class Steward:
         """Whether a reload or a proposal is on its way."""
         return self._reload_wanted or self._reload_asked or self._waiting is not None or self._running is not None
 
-    def reload(self) -> None:
-        """Has the configuration read again: once more after the reload that runs, however often this is asked."""
+    def reload(self, *, whole: bool = True) -> None:
+        """Has the configuration read again: once more after the reload that runs, however often this is asked.
+
+        Not `whole`: for what the control process has staged; the number of workers is nobody's business then.
+        """
         if not self._exists:
             log.warning("nothing to reload: started without a configuration file")
             notify.reloading()
             notify.ready()
             return
         self._reload_wanted = True
+        self._whole_wanted |= whole
         self._ask()
 
     def applied(self) -> bool:
@@ -198,6 +204,7 @@ class Steward:
         self._reload_deaths += 1
         if self._reload_deaths < RELOAD_ATTEMPTS:
             self._reload_wanted = True
+            self._whole_wanted |= self._whole_asked
         else:
             log.error("the reload is given up: control died of it %d times; nothing has changed", self._reload_deaths)
             self._reload_over()
@@ -236,8 +243,9 @@ class Steward:
         if control is None or self._reload_asked or not self._reload_wanted:
             return
         self._reload_wanted, self._reload_asked = False, True
+        self._whole_wanted, self._whole_asked = False, self._whole_wanted
         notify.reloading()
-        self._fleet.send(control, "reload")
+        self._fleet.send(control, "reload", whole=self._whole_asked)
 
     def _reload_ended(self) -> None:
         self._reload_asked = False
