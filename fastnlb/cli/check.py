@@ -10,14 +10,15 @@ With `--diff` the running daemon is asked what the file would change in it; 4 wh
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlencode
 
 import click
 
-from fastnlb.cli.admin_client import ask, lines_or_exit, which_daemon
+from fastnlb.cli.admin_client import ask, lines_of
+from fastnlb.cli.printing import say
+from fastnlb.cli.progress import waiting
+from fastnlb.cli.target import Target, which_local_daemon
 from fastnlb.config.errors import ConfigError, Problem, count
 from fastnlb.config.load import load
 from fastnlb.model import Snapshot
@@ -30,11 +31,9 @@ from fastnlb.tls.available import missing_ciphers
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to answer."
 )
 @click.option("--diff", is_flag=True, help="Show what it would change in the running daemon, too.")
-@which_daemon
+@which_local_daemon
 @click.pass_context
-def check(
-    context: click.Context, *, config: Path, form: str, diff: bool, pid_file: Path | None, admin: Path | None
-) -> None:
+def check(context: click.Context, *, config: Path, form: str, diff: bool, daemon: Target) -> None:
     """Check a configuration file and report every problem in it."""
     problems: Sequence[Problem]
     snapshot = None
@@ -45,26 +44,20 @@ def check(
         problems = refused.problems
     file = click.format_filename(config)
     notes = [] if snapshot is None else _notes(snapshot)
-    changes = _changes(config, pid_file, admin) if diff and snapshot is not None else None
+    changes = _changes(config, daemon) if diff and snapshot is not None else None
     if form == "json":
         answer = _as_json(file, problems, notes, changes)
     else:
         answer = "\n".join([_as_text(file, problems, notes, snapshot), *(changes or [])])
-    click.echo(_encodable(answer))
+    say(answer)
     context.exit(0 if snapshot is not None else 1)
 
 
-def _changes(config: Path, pid_file: Path | None, admin: Path | None) -> list[str]:
+def _changes(config: Path, daemon: Target) -> list[str]:
     """What the daemon would do with the file, a line for each thing.  Exits when it does not answer, or refuses."""
-    path = f"/api/v1/plan?{urlencode({'config': config.absolute()})}"
-    answered = ask("GET", path, pid_file, admin)
-    return lines_or_exit(answered, "the daemon would refuse it") or ["nothing would change"]
-
-
-def _encodable(text: str) -> str:
-    """Names and paths are the user's own, and the encoding of standard output may lack their letters."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    with waiting("asking the daemon"):
+        answer = ask(daemon, "GET", "/api/v1/plan", query={"config": config.absolute()})
+    return lines_of(answer, "the daemon would refuse it") or ["nothing would change"]
 
 
 def _notes(snapshot: Snapshot) -> list[str]:

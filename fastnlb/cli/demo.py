@@ -20,7 +20,13 @@ MOST_WORKERS = 2
 
 
 @click.command()
-@click.option("--listen", type=EndpointType(any_address=True), default="127.0.0.1:8443", show_default=True)
+@click.option(
+    "--listen",
+    type=EndpointType(any_address=True),
+    default="127.0.0.1:8443",
+    show_default=True,
+    help="Where clients connect.",
+)
 @click.pass_context
 def demo(context: click.Context, listen: Endpoint) -> None:
     """Serve a demo page over TLS, until Ctrl-C."""

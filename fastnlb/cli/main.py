@@ -13,18 +13,30 @@ from contextlib import suppress
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from fastnlb import __version__
 
 COMMANDS = {
     "quick": ("fastnlb.cli.quick", "Serve one listener from the command line."),
-    "run": ("fastnlb.cli.run", "Run the daemon from a configuration file."),
+    "run": ("fastnlb.cli.run", "Run the daemon, from a file or a state directory."),
     "check": ("fastnlb.cli.check", "Check a configuration file."),
     "status": ("fastnlb.cli.status", "Show a running daemon: workers, listeners, servers."),
+    "top": ("fastnlb.cli.top", "Watch a running daemon: connections, rates, load, health."),
     "reload": ("fastnlb.cli.lifecycle", "Have a running daemon read its configuration again."),
     "upgrade": ("fastnlb.cli.lifecycle", "Start a running daemon anew, without losing a connection."),
     "stop": ("fastnlb.cli.lifecycle", "Drain a running daemon, and end it."),
-    "security-policy": ("fastnlb.cli.policy", "Show the security policies."),
+    "token": ("fastnlb.cli.token", "Bearer tokens for the API over TCP."),
+    "listener": ("fastnlb.cli.listener", "Listeners of a running daemon."),
+    "server-group": ("fastnlb.cli.server_group", "Server groups of a running daemon, and their servers."),
+    "certificate": ("fastnlb.cli.certificate", "Certificates of a running daemon."),
+    "ca-certificate": ("fastnlb.cli.ca_certificate", "CA certificates of a running daemon."),
+    "security-policy": ("fastnlb.cli.policy", "Security policies: the system's, and your own."),
+    "apply": ("fastnlb.cli.apply", "Make what a running daemon serves what a file says."),
+    "export": ("fastnlb.cli.export", "Print what a running daemon serves, as such a file."),
+    "history": ("fastnlb.cli.history", "Revisions of what a daemon serves, and going back to one."),
+    "schema": ("fastnlb.cli.schema", "Print the JSON Schema of the configuration file."),
+    "completion": ("fastnlb.cli.completion", "Print the completion script for a shell."),
     "demo": ("fastnlb.cli.demo", "Serve a demo page over TLS, to try it out."),
 }
 
@@ -44,6 +56,13 @@ class _LazyGroup(click.Group):
         command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands by name alone: click would import each of them for its help."""
+        known = [
+            CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return known + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -70,6 +89,9 @@ def _run() -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        return EXIT_FAILED
     except Exception as error:
         _explain(error)
         return EXIT_FAILED
@@ -85,6 +107,11 @@ def _open_standard_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: fd
         if getattr(sys, name) is None:
             setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115 - for the life of the process
+
+
+def _forget_output() -> None:
+    """Whoever read it has gone, as `head` does; Python would complain at its end about what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _explain(error: Exception) -> None:

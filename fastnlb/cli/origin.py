@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from fastnlb.master.exits import EXIT_CANNOT_START
 from fastnlb.master.inherit import InheritError, Predecessor, receive
-from fastnlb.master.upgrade import Command
-from fastnlb.stats.page import STRIDE, Page
+from fastnlb.master.upgrade import Command, Estate
+from fastnlb.stats.ledger import Ledger
+from fastnlb.stats.page import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,34 @@ def find_origin() -> Origin:
 
 def elders_page(elder: Predecessor | None) -> Page | None:
     """The counters of the process that drains, if this one can read them."""
-    if elder is None or (descriptor := elder.descriptors.pop("page", None)) is None:
+    return None if elder is None else _open(elder, "page", "ledger")
+
+
+def ancestors_page(elder: Predecessor | None) -> Page | None:
+    """The counters of the process before that one, which is gone."""
+    return None if elder is None else _open(elder, "elder_page", "elder_ledger")
+
+
+def counters(page: Page, elder: Page | None) -> Estate:
+    """What a successor needs of them: those of this process, and of the one before it."""
+    facts: dict[str, Any] = {"page": page.layout()}
+    descriptors = page.descriptors()
+    if elder is not None:
+        facts["elder_page"] = elder.layout()
+        descriptors.update({f"elder_{name}": number for name, number in elder.descriptors().items()})
+    return Estate(facts, descriptors)
+
+
+def _open(elder: Predecessor, page: str, ledger: str) -> Page | None:
+    """Another version may have handed it over, with more to it, with less, or not at all."""
+    descriptor, beside = elder.descriptors.pop(page, None), elder.descriptors.pop(ledger, None)
+    if descriptor is None:
         return None
-    rows, stride = elder.facts.get("page", [0, 0])
-    if stride == STRIDE and rows:
-        return Page(descriptor, rows)
-    os.close(descriptor)
-    return None
+    try:
+        rows, stride, names = elder.facts[page]
+        return Page(descriptor, rows, None if beside is None else Ledger(beside), stride=stride, names=names)
+    except (KeyError, ValueError, TypeError, OSError):
+        for each in (descriptor, beside):
+            if each is not None:
+                os.close(each)
+        return None

@@ -41,15 +41,28 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.option("--listen", required=True, type=EndpointType(any_address=True), help="Where clients connect.")
 @click.option(
-    "--server", "servers", required=True, multiple=True, type=EndpointType(host_name=True), help="Repeat for more."
+    "--server",
+    "servers",
+    required=True,
+    multiple=True,
+    type=EndpointType(host_name=True),
+    help="Where connections go; repeat for more.",
 )
-@click.option("--protocol", type=click.Choice([TCPSSL, TCP]), default=TCPSSL, show_default=True)
+@click.option(
+    "--protocol", type=click.Choice([TCPSSL, TCP]), default=TCPSSL, show_default=True, help="TCP has no TLS."
+)
 @click.option("--certificate", type=_FILE, help="PEM: the leaf first, then its chain.")
 @click.option("--private-key", type=_FILE, help="PEM; may be in the certificate's file.")
 @click.option("--self-signed", "make_certificate", is_flag=True, help="Make a certificate, for trials.")
-@click.option("--security-policy", type=click.Choice(list(SYSTEM)), help=f"Default: {DEFAULT_SECURITY_POLICY}")
-@click.option("--alpn-policy", type=click.Choice(list(alpn.POLICIES)), help="Default: no ALPN.")
-@click.option("--workers", type=WorkersType(), default="auto", show_default=True)
+@click.option(
+    "--security-policy",
+    type=click.Choice(list(SYSTEM)),
+    help=f"TLS versions and ciphers; default: {DEFAULT_SECURITY_POLICY}.",
+)
+@click.option(
+    "--alpn-policy", type=click.Choice(list(alpn.POLICIES)), help="Protocols to agree on; default: no ALPN."
+)
+@click.option("--workers", type=WorkersType(), default="auto", show_default=True, help="Worker processes.")
 @click.option("--no-health-check", is_flag=True, help="Do not probe the servers; default: TCP, every 5 s.")
 @click.option("--core-dumps", is_flag=True, help="Leave its processes to core dumps and debuggers, keys included.")
 @click.pass_context

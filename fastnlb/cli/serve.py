@@ -13,24 +13,24 @@ from pathlib import Path
 
 import click
 
-from fastnlb.board import Board
-from fastnlb.cli.origin import NOBODY, Origin, elders_page
+from fastnlb.board import LISTENER_CELLS, SERVER_CELLS, Board
+from fastnlb.cli.origin import NOBODY, Origin, ancestors_page, counters, elders_page
 from fastnlb.cli.rundir import PID_FILE, RunDir, RunDirError, claim
 from fastnlb.control.first_look import first_look
-from fastnlb.control.run import Shared
-from fastnlb.control.run import main as control_main
+from fastnlb.control.launch import Door, Launch, Shared, control_main, preload
 from fastnlb.control.source import Start
 from fastnlb.hardening import protect_memory
+from fastnlb.master.admin_port import AdminPort
 from fastnlb.master.admin_socket import AdminSocket
 from fastnlb.master.arbiter import Arbiter
 from fastnlb.master.exits import EXIT_CANNOT_START
 from fastnlb.master.inherit import Predecessor
 from fastnlb.master.pidfile import PidFile
 from fastnlb.master.process import Seat, WorkerMain
-from fastnlb.master.upgrade import Estate
 from fastnlb.model import Settings, Snapshot
 from fastnlb.privileges import Identity, become, identity, may
-from fastnlb.stats.page import STRIDE, Page
+from fastnlb.stats.ledger import Ledger
+from fastnlb.stats.page import Page
 from fastnlb.worker.boot import make_fronts
 from fastnlb.worker.run import main as worker_main
 
@@ -65,16 +65,22 @@ def serve(
         origin.failed(str(error))
         return EXIT_CANNOT_START
     board = Board.create(settings.workers)
-    page = Page.create(rows=board.places)
+    page = Page.create(board.places, Ledger.create(board.places, LISTENER_CELLS, SERVER_CELLS))
     fronts = make_fronts(snapshot)
     own_pid_file, admin = _held(run_dir, pid_file)
+    admin_port = None if settings.admin_listen is None else AdminPort(*settings.admin_listen)
     elder_page = elders_page(elder)
+    _remember(page, ancestors_page(elder))
     who = _identity(settings)
 
-    def child(main: WorkerMain, keep: tuple[str, ...]) -> WorkerMain:
+    def child(
+        main: WorkerMain, keep: tuple[str, ...], before_leaving: Callable[[], None] = lambda: None
+    ) -> WorkerMain:
         def begin(seat: Seat) -> int:
             if in_child is not None:
                 in_child()
+            if who is not None:
+                before_leaving()
             become(who, keep)
             if not settings.core_dumps:
                 protect_memory()  # a change of user takes half of it back
@@ -83,7 +89,7 @@ def serve(
         return begin
 
     def clear_row(row: int) -> None:
-        page.reset_gauges(row)
+        page.bury(row)
         board.clear_place(row)
 
     arbiter = Arbiter(
@@ -94,16 +100,24 @@ def serve(
         on_ready=on_ready,
         fronts=len(fronts),
         board=board,
+        ledger=page.ledger,
         places=board.places,
         clear_row=clear_row,
         control_main=child(
-            partial(control_main, shared=Shared(board, page, elder_page), start=start, admin=admin),
+            partial(
+                control_main,
+                shared=Shared(board, page, elder_page),
+                launch=Launch(settings, snapshot, start),
+                doors=partial(_doors, admin, admin_port),
+            ),
             CONTROL_KEEPS if who is None else (),
+            before_leaving=preload,
         ),
         admin=admin,
+        admin_port=admin_port,
         command=origin.command,
         predecessor=elder,
-        bequest=Estate({"page": [page.rows, STRIDE]}, {"page": page.descriptor}),
+        bequest=counters(page, elder_page),
     )
     try:
         return arbiter.run()
@@ -114,6 +128,19 @@ def serve(
             elder_page.close()
         if run_dir is not None:
             run_dir.forget()
+
+
+def _doors(admin: AdminSocket | None, port: AdminPort | None) -> list[Door]:
+    """Where the control process is asked: only this user can open the socket, anybody the port."""
+    doors = [] if admin is None else [Door(admin.listening, trusted=True)]
+    return doors if port is None else [*doors, Door(port.listening)]
+
+
+def _remember(page: Page, ancestor: Page | None) -> None:
+    """What the process before the predecessor had counted."""
+    if ancestor is not None:
+        page.remember(ancestor)
+        ancestor.close()
 
 
 def _identity(settings: Settings) -> Identity | None:

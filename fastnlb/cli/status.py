@@ -5,69 +5,74 @@ Exit status: 0 shown, 2 usage, 4 the daemon does not answer.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from fastnlb.cli.admin_client import ask, which_daemon
+from fastnlb.cli.admin_client import demand
+from fastnlb.cli.printing import TABLE, output_option, say, show_data, show_table
+from fastnlb.cli.resource_text import server_row
+from fastnlb.cli.target import Target, which_daemon
 from fastnlb.model import place
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @click.command()
+@output_option()
 @which_daemon
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def status(pid_file: Path | None, admin: Path | None, output: str) -> None:
+def status(daemon: Target, output: str) -> None:
     """Show the daemon, its workers, listeners and servers."""
-    _, answer = ask("GET", "/api/v1/status", pid_file, admin)
-    if output == "json":
-        click.echo(json.dumps(answer, indent=2))
-        return
-    for line in _lines(answer):
-        click.echo(line)
+    answer = demand(daemon, "GET", "/api/v1/status").data
+    if output == TABLE:
+        _show(answer)
+    else:
+        show_data(answer, output)
 
 
-def _lines(answer: dict[str, Any]) -> Iterator[str]:
-    head = f"fastnlb {answer['version']}, process {answer['pid']}, up {show_age(answer['age'])}"
-    yield f"{head}, configuration {answer['generation']}"
-    yield ""
+def _show(answer: dict[str, Any]) -> None:
+    say(headline(answer))
+    if answer.get("read_only_reason"):
+        say(f"read-only: {answer['read_only_reason']}")
+    say("")
     workers = [(w["index"], w["pid"], w["state"], w["connections"], show_age(w["age"])) for w in answer["workers"]]
-    yield from _table(("WORKER", "PID", "STATE", "CONNECTIONS", "AGE"), workers)
+    show_table(("WORKER", "PID", "STATE", "CONNECTIONS", "AGE"), workers)
     if answer["draining"]:
+        say("")
         old = [(each["pid"], each["connections"], show_age(each["age"])) for each in answer["draining"]]
-        yield ""
-        yield from _table(("DRAINING", "CONNECTIONS", "AGE"), old)
-    yield ""
-    yield from _table(("LISTENER", "PROTOCOL", "ADDRESS", "STATE", "SERVER GROUP", "CONNECTIONS"), _listeners(answer))
-    yield ""
-    head_of_servers = ("SERVER GROUP", "SERVER", "WEIGHT", "HEALTH", "REASON", "CONNECTIONS")
-    yield from _table(head_of_servers, _servers(answer))
+        show_table(("DRAINING", "CONNECTIONS", "AGE"), old)
+    say("")
+    head = ("LISTENER", "PROTOCOL", "ADDRESS", "STATE", "SERVER GROUP", "CONNECTIONS")
+    show_table(head, _listeners(answer))
+    say("")
+    show_table(("SERVER GROUP", "SERVER", "WEIGHT", "HEALTH", "REASON", "CONNECTIONS"), _servers(answer))
+
+
+def headline(answer: dict[str, Any]) -> str:
+    """Which daemon it is, for how long it runs, and what it serves."""
+    head = f"fastnlb {answer['version']}, process {answer['pid']}, up {show_age(answer['age'])}"
+    mode = answer.get("mode")
+    revision = answer.get("revision")
+    more = (f", {mode} mode" if mode else "") + (f", revision {revision}" if revision is not None else "")
+    return f"{head}, configuration {answer['generation']}{more}"
 
 
 def _listeners(answer: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for each in answer["listeners"]:
         state = "running" if each["enabled"] else "stopped"
-        where = place(each["address"], each["port"], each["last_port"] or 0)
-        yield each["name"], each["protocol"], where, state, each["server_group"], each["connections"]
+        yield each["name"], each["protocol"], status_place(each), state, each["server_group"], each["connections"]
+
+
+def status_place(listener: dict[str, Any]) -> str:
+    """Where one of the answer's listeners accepts."""
+    return place(listener["address"], listener["port"], listener["last_port"] or 0)
 
 
 def _servers(answer: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for group in answer["server_groups"]:
         for each in group["servers"]:
-            where = place(each["address"], each["port"]) + (f" ({each['host']})" if each["host"] else "")
-            health = (each["health"] or "-").lower()
-            yield group["name"], where, each["weight"], health, each["reason"], each["connections"]
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
-    lines = [head, *(tuple("-" if cell is None else str(cell) for cell in row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            yield group["name"], *server_row(each)
 
 
 def show_age(seconds: float) -> str:

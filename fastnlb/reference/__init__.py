@@ -1,0 +1,1 @@
+"""Pages of the documentation that are derived from the code; `python -m fastnlb.reference` writes them."""
