@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.processes import free_port
+from bench.procfs import processor_ns
+
 TARGET = 0.05
 INTERVAL = 5  # the default
 ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -54,12 +57,10 @@ def configuration(kind: str, servers: int, port: int) -> str:
     listed = "".join(
         f"      - {{address: 127.1.{number // 250}.{number % 250 + 1}, port: {port}}}\n" for number in range(servers)
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = free.getsockname()[1]
     return (
         "version: 1\nworkers: 1\ncore_dumps: true\n"
         f"server_groups:\n  - name: g\n    health_check: {{type: {kind}}}\n    servers:\n{listed}"
-        f"listeners: [{{name: l, protocol: TCP, address: 127.0.0.1, port: {listen}, server_group: g}}]\n"
+        f"listeners: [{{name: l, protocol: TCP, address: 127.0.0.1, port: {free_port()}, server_group: g}}]\n"
     )
 
 
@@ -76,10 +77,6 @@ def daemon(text: str) -> Iterator[int]:
                 yield int(line.partition("(pid ")[2].partition(")")[0])
             finally:
                 started.terminate()
-
-
-def processor_ns(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[0])
 
 
 def measure(kind: str, servers: int, intervals: int) -> float:

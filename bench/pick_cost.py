@@ -27,7 +27,7 @@ def group(scheduler: str, count: int) -> tuple[object, ...]:
     """The core's fields of a group with so many servers."""
     servers = tuple(Server(f"10.0.{at // 250}.{at % 250 + 1}", 80, 1) for at in range(count))
     listed = [(each.address, each.port, each.weight, cell) for cell, each in enumerate(servers)]
-    return SCHEDULERS[scheduler], listed, Orders().of(scheduler, servers), -1
+    return SCHEDULERS[scheduler], listed, Orders().of(scheduler, servers), -1, False
 
 
 def cost(scheduler: str, servers: int, workers: int) -> float:

@@ -1,4 +1,4 @@
-"""How evenly the kernel spreads long-lived connections over workers: `skew.py --connections 1000 --rounds 10`.
+"""How evenly the kernel spreads long-lived connections over workers: `python -m bench.skew --rounds 10`.
 
 The kernel chooses the socket by a hash of the addresses and ports, so each worker's share is a matter of chance; what
 a worker holds is another matter once one of them has died and its heir begins with nothing.  Printed are the largest
@@ -23,9 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from proxies import wait_listening
-from proxy_cost import free_port
-
+from bench.processes import free_port, wait_listening
 from fastnlb.stats.page import MEMORY_NAME, STRIDE, Page
 
 WORKERS = (2, 4)

@@ -1,0 +1,9 @@
+from OpenSSL import SSL
+
+def handshake_cost(
+    server_context: SSL.Context, client_context: SSL.Context, count: int, resume: bool = False
+) -> float: ...
+
+class IdleSessions:
+    def __init__(self, server_context: SSL.Context, client_context: SSL.Context, count: int) -> None: ...
+    def close(self) -> None: ...

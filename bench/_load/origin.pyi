@@ -1,0 +1,6 @@
+from typing import NoReturn
+
+class Origin:
+    port: int
+    def __init__(self, address: str, port: int) -> None: ...
+    def serve(self) -> NoReturn: ...
