@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fastnlb  # noqa: F401  before anything that loads the TLS library
+
+# isort: split
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -20,12 +20,23 @@ def complaints(daemon):
 
 
 def fill(daemon):
-    """As many established clients as there is room for."""
-    pauses = daemon.total()["accept_pauses"]
+    """As many established clients as there is room for, and the first that has to wait."""
+    before = daemon.total()
     clients = []
-    while daemon.total()["accept_pauses"] == pauses:
-        clients.append(TlsClient(daemon.address).handshake())
-    return clients
+    while True:
+        client = TlsClient(daemon.address)
+        count = before["accepted"] + len(clients)
+        wait_for(
+            lambda count=count: daemon.total()["accepted"] > count or pauses(daemon) > before["accept_pauses"],
+            "the client to be accepted, or to have to wait",
+        )
+        if pauses(daemon) > before["accept_pauses"]:
+            return clients, client
+        clients.append(client.handshake())
+
+
+def pauses(daemon):
+    return daemon.total()["accept_pauses"]
 
 
 def test_more_clients_than_descriptors(tmp_path, material):
@@ -34,11 +45,11 @@ def test_more_clients_than_descriptors(tmp_path, material):
         servers.running("echo", tmp_path) as server,
         quick(tmp_path, [server], workers=1, descriptor_limit=LIMIT) as daemon,
     ):
-        early = fill(daemon)
+        early, first = fill(daemon)
         wait_for(lambda: complaints(daemon), "the daemon to say so")
         held = daemon.total()["connections"]
         assert held == len(early)
-        late = [TlsClient(daemon.address) for _ in range(LATE)]
+        late = [first, *(TlsClient(daemon.address) for _ in range(LATE))]
         # Whoever is in is served, also through many turns at the limit.
         for number in range(20):
             for client in early[::9]:
@@ -76,8 +87,8 @@ def test_clients_that_come_and_go_at_the_limit(tmp_path, material):
     ):
         served = 0
         for _ in range(4):
-            clients = fill(daemon)
-            late = [TlsClient(daemon.address) for _ in range(LATE)]
+            clients, first = fill(daemon)
+            late = [first, *(TlsClient(daemon.address) for _ in range(LATE - 1))]
             for start in range(0, LATE, BATCH):
                 # As many as leave are let in, and do not keep the worker waiting.
                 for client in clients[start : start + BATCH]:

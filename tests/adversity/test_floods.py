@@ -140,7 +140,8 @@ def test_answers_to_key_updates_do_not_pile_up_for_a_client_that_does_not_read(r
     passed_on = wait_steady(lambda: one.counters()["bytes_up"], "the flood", quiet=1.0, seconds=30)
     assert passed_on < updates
     turns = one.counters()["turns"]
-    assert wait_steady(lambda: one.counters()["turns"], "the loop") <= turns + 1
+    # A look at what it could give back, and one when keepalive begins; nothing else is due.
+    assert wait_steady(lambda: one.counters()["turns"], "the loop", quiet=1.5) <= turns + 2
     assert_neighbours_are_served_by(one, server)
     client.socket.shutdown(socket.SHUT_RDWR)  # wakes the sender, which a mere close would not
     sending.join(10)

@@ -146,7 +146,8 @@ def test_at_the_limit_of_descriptors(rig, backend, material, storm, opening):
 def test_places_that_nobody_needs_are_not_taken_from_anybody(rig, backend, material):
     """So many silent ones as there are places stay, however long, and come through when they speak at last."""
     one = rig([backend(echo).address], material.server_context(), handshake_limit=LIMIT)
-    clients = [one.tls_client() for _ in range(LIMIT)]
+    with one.paused():  # a crowd, of which it accepts more at a time than fit
+        clients = [one.tls_client() for _ in range(LIMIT)]
     one.wait_for(handshakes_pending=LIMIT, accept_pauses=1)
     # It looks ten times a second whether it may go on; each look is a turn.
     one.wait_for(turns=one.counters()["turns"] + 10)

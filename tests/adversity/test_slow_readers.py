@@ -11,9 +11,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from fastnlb._core._testing import MOST_LARGE
 from support.clients import TRANSPORTS, of_rig
 from support.procs import wait_for, wait_steady
-from support.rig import echo
+from support.rig import echo, held
 
 BLOCK = bytes(range(256)) * 256
 SMALL_WINDOW = 32_768
@@ -26,11 +27,6 @@ def most_in_sockets():
     return sum(
         2 * int(Path(f"/proc/sys/net/ipv4/{name}").read_text("ascii").split()[2]) for name in ("tcp_rmem", "tcp_wmem")
     )
-
-
-def lent(one):
-    """What holds bytes in flight."""
-    return one.counters()["buffers_lent"] + one.counters()["pipes_lent"]
 
 
 class Source:
@@ -110,7 +106,7 @@ def test_a_client_that_does_not_read_stops_the_server(rig, backend, material, tr
     wait_for(lambda: source.taken, "the server to send")
     taken, _ = wait_quiet(one, source)
     assert taken < most_in_sockets() + MOST_HELD
-    assert 1 <= lent(one) <= MOST_BUFFERS
+    assert 1 <= held(one.counters()) <= MOST_BUFFERS
 
     assert_neighbours_are_served(one, transport)
     wait_for(lambda: one.counters()["connections"] == 1, "the neighbour to leave")
@@ -134,7 +130,7 @@ def test_a_server_that_does_not_read_stops_the_client(rig, backend, material, tr
     wait_for(lambda: source.taken, "the client to send")
     taken, _ = wait_quiet(one, source)
     assert taken < most_in_sockets() + MOST_HELD
-    assert 1 <= lent(one) <= MOST_BUFFERS
+    assert 1 <= held(one.counters()) <= MOST_BUFFERS
 
     assert_neighbours_are_served(one, transport)
     wait_for(lambda: one.counters()["connections"] == 1, "the neighbour to leave")
@@ -167,7 +163,7 @@ def test_both_sides_may_be_deaf_at_once(rig, backend, material, transport):
     uploading.start()
     wait_for(lambda: down.taken and up.taken, "both to send")
     wait_steady(lambda: (down.taken, up.taken, one.counters()["turns"]), "a connection full both ways")
-    assert lent(one) <= MOST_BUFFERS
+    assert held(one.counters()) <= MOST_BUFFERS
 
     # The upload goes on although the client still does not read.
     before = up.taken
@@ -198,8 +194,9 @@ def test_a_hundred_slow_readers_hold_bounded_memory_and_give_it_back(rig, backen
     wait_for(lambda: len(sources) == 100 and all(source.taken for source in sources), "every server to send")
     wait_steady(lambda: [source.taken for source in sources] + [one.counters()["turns"]], "every server")
     spare = one.counters()["buffers_made"] - one.counters()["buffers_lent"]
-    assert 100 <= lent(one) <= 100 * MOST_BUFFERS
+    assert 100 <= held(one.counters()) <= 100 * MOST_BUFFERS
     assert spare <= 64
+    assert one.counters()["large_buffers_lent"] <= MOST_LARGE
 
     for source in sources:
         source.enough.set()
@@ -216,6 +213,7 @@ def test_a_hundred_slow_readers_hold_bounded_memory_and_give_it_back(rig, backen
     assert set(received) <= {source.digest.digest() for source in sources}
     assert len(received) == 50
     assert one.counters()["buffers_made"] <= 64
+    assert one.counters()["large_buffers_made"] <= 4
     assert one.counters()["pipes_made"] <= 64
 
 

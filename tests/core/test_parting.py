@@ -37,7 +37,9 @@ class Moving:
         with self.still():
             self.generation += 1
             fresh = {name: sock.detach() for name, sock in sockets.items() if sock is not None}
-            listeners = [([name], (0, None, 10_000, 5_000, 60_000, -1, 0, 0, None)) for name in sockets]
+            listeners = [
+                ([name], (0, None, 10_000, 5_000, 60_000, -1, 0, 0, name.encode(), None)) for name in sockets
+            ]
             self.engine.prepare(self.generation, listeners, [self.group], fresh)
             self.engine.commit()
 

@@ -19,6 +19,7 @@ WITH_PYTHON = {
     "tlsapi.pyx",
     "tlsapi.pxd",
     "_testing.pyx",
+    "_testing_log.pyx",
     "_testing_pending.pyx",
     "_testing_pick.pyx",
     "_testing_proxy.pyx",

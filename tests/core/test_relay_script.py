@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from fastnlb._core._testing import RelayProbe
+from fastnlb._core._testing import ORDINARY_BYTES, RelayProbe
 
 from fastnlb._core.defs import ConnState, Fault
 
@@ -62,6 +62,21 @@ def test_a_budget_that_runs_out_queues_the_rest_for_the_next_turn():
     while relay.advance_queued():
         pass
     assert len(relay.received(SERVER)) == 8 * 65536
+
+
+def test_who_fills_a_buffer_gets_a_larger_one_until_a_read_is_small():
+    full = ("moved", ORDINARY_BYTES)
+    relay = probe({"pull": [full, full]}, {"push": [full, "want_write"]})
+    relay.advance()
+    assert (relay.buffers_lent, relay.large_lent) == (1, 1)
+    relay.script(SERVER, push=[full, ("moved", 9), "want_write"])
+    relay.script(CLIENT, pull=[("moved", 9), ("moved", 9)])
+    relay.advance()
+    assert (relay.buffers_lent, relay.large_lent) == (1, 0)
+    relay.script(SERVER, push=TAKES_ALL)
+    relay.advance()
+    assert len(relay.received(SERVER)) == 2 * ORDINARY_BYTES + 18
+    assert relay.buffers_lent == 0
 
 
 def test_the_end_of_one_stream_is_passed_on_while_the_other_goes_on():

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from fastnlb._core._testing import (
     LOOK_MS,
-    POOL_SPARE_BUFFERS,
+    ORDINARY_BYTES,
     RETRY_MS,
     SPARE_PIPES,
     PipesProbe,
     PoolProbe,
     QueueProbe,
+    share_of_a_turn,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,12 +28,29 @@ def test_the_buffer_used_last_is_lent_next():
 
 
 def test_a_burst_of_buffers_does_not_stay_allocated():
-    pool = PoolProbe()
-    loans = [pool.lend() for _ in range(POOL_SPARE_BUFFERS + 100)]
+    pool = PoolProbe(keep=10)
+    loans = [pool.lend() for _ in range(110)]
     assert pool.made == pool.lent == len(loans)
     for loan in loans:
         pool.give_back(loan)
-    assert (pool.made, pool.lent) == (POOL_SPARE_BUFFERS, 0)
+    assert (pool.made, pool.lent) == (10, 0)
+
+
+def test_there_are_no_more_buffers_than_allowed():
+    pool = PoolProbe(most=3, keep=1)
+    loans = [pool.lend() for _ in range(3)]
+    assert pool.lend() is None
+    pool.give_back(loans.pop())
+    assert pool.lend() is not None
+    assert (pool.made, pool.lent) == (3, 3)
+
+
+def test_relays_share_a_turn_and_each_has_something_of_it():
+    shares = [share_of_a_turn(relays) for relays in range(2000)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == shares[1] == 1 << 19
+    assert shares[-1] == ORDINARY_BYTES
+    assert all(relays * share <= 32 << 20 for relays, share in enumerate(shares) if share > ORDINARY_BYTES)
 
 
 def test_the_pipe_used_last_is_lent_next_and_is_a_pipe():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support import servers
+from support.api import Managed
 from support.lineage import Lineage
 from support.procs import Program
 from support.site import Site
@@ -23,9 +24,16 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
 def site(tmp_path: Path, echo: tuple[str, int]) -> Iterator[Site]:
     made = Site(tmp_path, echo)
     yield made
-    if made.program is not None:
-        made.program.kill()
-        assert "Traceback" not in made.program.output()
+    made.end()
+
+
+@pytest.fixture
+def managed(tmp_path: Path, echo: tuple[str, int]) -> Iterator[Managed]:
+    """A daemon in store mode that runs."""
+    made = Managed(tmp_path, echo)
+    made.start()
+    yield made
+    made.end()
 
 
 @pytest.fixture
@@ -47,6 +55,4 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def line(tmp_path: Path, echo: tuple[str, int]) -> Iterator[Lineage]:
     made = Lineage(tmp_path, echo)
     yield made
-    made.kill_all()
-    if made.program is not None:
-        assert "Traceback" not in made.program.output()
+    made.end()

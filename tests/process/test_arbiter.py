@@ -8,8 +8,10 @@ import socket
 from itertools import pairwise
 from pathlib import Path
 
-from support.procs import alive, descriptors, free_port, listening_inodes, process_state, wait_for
+from support.procs import alive, descriptors, free_port, listening_inodes, wait_for
 from support.tiny_client import Start, ask, births, read_answer, workers_of
+
+from fastnlb.procstat import process_state
 
 
 def ignored_signals(pid: int) -> set[int]:

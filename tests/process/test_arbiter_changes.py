@@ -7,8 +7,10 @@ import signal
 import socket
 from pathlib import Path
 
-from support.procs import Program, descriptors, free_port, listening_inodes, process_state, wait_for
+from support.procs import Program, descriptors, free_port, listening_inodes, wait_for
 from support.tiny_client import Start, answers, ask, workers_of
+
+from fastnlb.procstat import process_state
 
 
 def change_to(program: Program, folder: Path, *ports: int) -> None:

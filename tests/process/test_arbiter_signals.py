@@ -7,8 +7,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.procs import alive, free_port, listening_inodes, process_state, wait_for
+from support.procs import alive, free_port, listening_inodes, wait_for
 from support.tiny_client import Start, ask, workers_of
+
+from fastnlb.procstat import process_state
 
 
 def test_term_drains_then_exits_without_leftovers(start: Start, tmp_path: Path) -> None:
@@ -81,13 +83,12 @@ def test_int_kills_who_does_not_listen(start: Start, tmp_path: Path) -> None:
     assert not any(map(process_state, pids))
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1])
-def test_signals_of_a_later_version_are_logged_and_survived(start: Start, number: signal.Signals) -> None:
+def test_usr1_without_an_access_log_is_logged_and_survived(start: Start) -> None:
     program = start(1, port := free_port())
     program.wait_line("ready")
     pids = workers_of(program, 1)
-    os.killpg(program.pid, number)
-    program.wait_line(f"WARNING signal {number.name[3:]} .*not available in this version.*")
+    os.killpg(program.pid, signal.SIGUSR1)
+    program.wait_line("INFO there is no access log to open anew")
     assert ask(port)[1] == pids[0]
 
 

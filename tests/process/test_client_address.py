@@ -57,9 +57,7 @@ def machines() -> Iterator[Machines]:
 def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path, (SERVER, SERVER_PORT))
     yield made
-    if made.program is not None:
-        made.program.kill()
-        assert "Traceback" not in made.program.output()
+    made.end()
 
 
 @pytest.fixture

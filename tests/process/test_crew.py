@@ -118,12 +118,18 @@ def test_a_signal_during_a_change_is_for_afterwards(start: Start, tmp_path: Path
     assert answers(added)
 
 
-def test_a_seat_in_a_crash_loop_gets_no_new_connections(start: Start, tmp_path: Path) -> None:
+def crash_loop(start: Start, tmp_path: Path) -> tuple[Program, int, int]:
+    """The program, its port, and the one worker of two that does not die again and again."""
     program = start(2, port := free_port())
     program.wait_line("ready")
     kept, victim = workers_of(program, 2)
     (tmp_path / "crash-1").touch()
     os.kill(victim, signal.SIGKILL)
+    return program, port, kept
+
+
+def test_a_seat_in_a_crash_loop_gets_no_new_connections(start: Start, tmp_path: Path) -> None:
+    _, port, kept = crash_loop(start, tmp_path)
     wait_for(lambda: len(births(tmp_path, 1)) > 3, "the loop")
     assert answering(port) == {kept}
     (tmp_path / "crash-1").unlink()
@@ -131,11 +137,7 @@ def test_a_seat_in_a_crash_loop_gets_no_new_connections(start: Start, tmp_path: 
 
 
 def test_a_seat_in_a_crash_loop_can_be_closed(start: Start, tmp_path: Path) -> None:
-    program = start(2, port := free_port())
-    program.wait_line("ready")
-    kept, victim = workers_of(program, 2)
-    (tmp_path / "crash-1").touch()
-    os.kill(victim, signal.SIGKILL)
+    program, port, kept = crash_loop(start, tmp_path)
     program.signal(signal.SIGTTOU)
     program.wait_line("INFO worker 1 is retired: .*")
     wait_for(lambda: len(listening_inodes(port)) == 1, "its socket to close")

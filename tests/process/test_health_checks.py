@@ -101,9 +101,7 @@ def web() -> Iterator[Web]:
 def site(tmp_path: Path) -> Iterator[Site]:
     made = Site(tmp_path, ("127.0.0.1", 9))
     yield made
-    if made.program is not None:
-        made.program.kill()
-        assert "Traceback" not in made.program.output()
+    made.end()
 
 
 def write(site: Site, check: str, *ports: int) -> None:

@@ -48,9 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(folder: Path, backend: Callable[..., Any]) -> Iterator[TlsSite]:
     made = TlsSite(folder, backend(echo).address)
     yield made
-    if made.program is not None:
-        made.program.kill()
-        assert "Traceback" not in made.program.output()
+    made.end()
 
 
 def configure(site: TlsSite, port: int, count: int = MANY) -> None:

@@ -52,9 +52,7 @@ def steered() -> Iterator[None]:
 def site(tmp_path: Path) -> Iterator[Site]:
     one = Site(tmp_path, (SERVER, 0))
     yield one
-    if one.program is not None:
-        one.program.kill()
-        assert "Traceback" not in one.program.output()
+    one.end()
 
 
 @pytest.fixture

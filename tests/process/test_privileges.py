@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.api import Api
 from support.procs import free_port, wait_for
 from support.site import HEAD, Site, serves, tls_client
 
@@ -83,6 +84,17 @@ def test_workers_and_control_become_the_user_and_can_do_nothing_else(readable: S
     master = readable.running.pid
     assert status(master)["Uid"].split()[0] == "0"
     assert capabilities(master) == capabilities(master, "CapPrm") == set(MASTER)
+
+
+def test_the_api_is_answered_by_a_user_who_may_not_read_the_program(readable: Site) -> None:
+    """What it needs is loaded before it becomes that user."""
+    admin = free_port()
+    readable.write(free_port(), head=AS_NOBODY + f"admin: {{listen: '127.0.0.1:{admin}'}}\n")
+    readable.start()
+    assert Api(admin).get("status").json["mode"] == "file"
+    assert Api(admin).get("/openapi.json").status == 200
+    assert is_nobody(readable.control)
+    assert readable.count("control started") == 1
 
 
 def test_an_heir_is_as_powerless_as_its_predecessor(readable: Site) -> None:

@@ -13,9 +13,7 @@ from support.site import HEAD, Site
 def site(tmp_path):
     one = Site(tmp_path, ("127.0.0.1", 1))
     yield one
-    if one.program is not None:
-        one.program.kill()
-        assert "Traceback" not in one.program.output()
+    one.end()
 
 
 @pytest.fixture

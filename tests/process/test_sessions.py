@@ -47,9 +47,7 @@ def site(tmp_path: Path, server: Any) -> Iterator[TlsSite]:
     made = TlsSite(tmp_path, server.address)
     made.configure(certificates=[made.certificate("c", ROOT.issue("localhost"))])
     yield made
-    if made.program is not None:
-        made.program.kill()
-        assert "Traceback" not in made.program.output()
+    made.end()
 
 
 def begin(site: TlsSite, port: int, **wishes: Any) -> dict[tuple[str, bytes | None], TlsClient]:

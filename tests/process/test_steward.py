@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.procs import Program, children, free_port, listening_inodes, process_state, wait_for
+from support.procs import Program, children, free_port, listening_inodes, wait_for
+
+from fastnlb.procstat import process_state
 
 
 class Tiny:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,6 +25,12 @@ def test_every_line_is_understood() -> None:
     said = analyze("verify", "--man=no", str(UNIT))
     ours = [line for line in said.stderr.splitlines() if UNIT.name in line and "is not executable" not in line]
     assert ours == []
+
+
+def test_the_state_directory_that_it_names_is_one_that_it_may_write() -> None:
+    unit = UNIT.read_text()
+    (name,) = re.findall(r"--state-dir /var/lib/(\w+)", unit)
+    assert f"\nStateDirectory={name}\n" in unit
 
 
 def test_the_service_is_well_shut_in() -> None:

@@ -60,7 +60,8 @@ def test_ten_hot_restarts_lose_no_connection(line: Lineage, tls: bool) -> None:
     line.write(plain, tls=secured, head=line.head)
     line.start()
     masters = {line.master}
-    with closed_loop(secured if tls else plain, tls, seconds=110) as load:
+    # Paced so that neither the ports of the machine nor the number end it before the tenth.
+    with closed_loop(secured if tls else plain, tls, seconds=110, most=50_000, pause=0.01) as load:
         for _ in range(10):
             load.wait_more(20)
             masters.add(line.upgrade_alone())
@@ -83,9 +84,7 @@ def test_transfers_go_on_across_hot_restarts_byte_for_byte(line: Lineage, tmp_pa
 
 
 def test_a_connection_stays_with_the_old_process_and_new_ones_go_to_the_new(line: Lineage) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     old = line.master
     with connection(port) as exchange:
         new = line.upgrade()
@@ -195,7 +194,8 @@ def test_what_is_handed_on_does_not_pile_up(line: Lineage) -> None:
     fresh = wait_steady(files, "the first master's files")
     for _ in range(3):
         line.upgrade_alone()
-    assert len(wait_steady(files, "the last one's files")) <= len(fresh) + 2  # the counters of its predecessor
+    theirs = 4  # the counters of its predecessor: two files, each open and mapped
+    assert len(wait_steady(files, "the last one's files")) <= len(fresh) + theirs
     assert len(line.processes()) == 4
 
 
@@ -203,9 +203,7 @@ def test_what_is_handed_on_does_not_pile_up(line: Lineage) -> None:
 
 
 def test_usr2_does_the_same(line: Lineage) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     old = line.master
     line.running.signal(signal.SIGUSR2)
     wait_for(lambda: line.master != old, "a successor")

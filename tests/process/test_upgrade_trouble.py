@@ -19,9 +19,7 @@ from support.site import connection, serves
 
 @pytest.mark.parametrize("mistake", ["port: 0", "no yaml: ["])
 def test_a_bad_configuration_leaves_the_old_process_serving(line: Lineage, mistake: str) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     old = line.master
     line.file.write_text(line.file.read_text() + f"  - {{name: bad, protocol: TCP, {mistake}}}\n")
     with closed_loop(port) as load:
@@ -36,9 +34,7 @@ def test_a_bad_configuration_leaves_the_old_process_serving(line: Lineage, mista
 
 
 def test_a_port_that_the_successor_cannot_have_leaves_the_old_process_serving(line: Lineage) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     with taken_port() as taken:
         line.write(port, taken, head=line.head)
         failed = line.tell("upgrade")
@@ -50,9 +46,7 @@ def test_a_port_that_the_successor_cannot_have_leaves_the_old_process_serving(li
 
 
 def test_a_successor_that_dies_is_named_and_forgotten(line: Lineage) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     old = line.master
     with line_begins(line) as asking:
         os.kill(successor_of(line), signal.SIGKILL)
@@ -65,9 +59,7 @@ def test_a_successor_that_dies_is_named_and_forgotten(line: Lineage) -> None:
 
 
 def test_a_program_that_cannot_be_started_any_more_is_no_harm(line: Lineage) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     line.file.unlink()
     failed = line.tell("upgrade")
     assert failed.returncode == 1
@@ -144,9 +136,7 @@ def test_a_reload_asked_for_meanwhile_is_done_by_the_old_process_when_nothing_co
 
 
 def test_the_end_of_the_old_process_is_the_end_of_the_attempt(line: Lineage) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     with line_begins(line):
         pid = successor_of(line)
         line.running.signal(signal.SIGTERM)
@@ -171,9 +161,7 @@ def test_the_death_of_the_old_process_makes_its_successor_master(line: Lineage) 
 
 
 def test_the_death_of_the_old_process_while_it_drains_is_no_harm(line: Lineage) -> None:
-    port = free_port()
-    line.write(port, head=line.head)
-    line.start()
+    port = line.serve()
     old = line.master
     with connection(port), closed_loop(port) as load:
         new = line.upgrade()

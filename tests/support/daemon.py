@@ -61,7 +61,7 @@ class Daemon:
     def assert_nothing_held(self) -> None:
         """No connection, and nothing of one: descriptors, buffers, TLS objects, timers."""
         self.wait_numbers(connections=0)
-        self.wait_numbers(descriptors=0, buffers_lent=0, pipes_lent=0, tls_objects=0, timers=0)
+        self.wait_numbers(descriptors=0, buffers_lent=0, large_buffers_lent=0, pipes_lent=0, tls_objects=0, timers=0)
         for pid in self.workers:
             assert worker_sockets(pid) == 2, descriptors(pid)
 

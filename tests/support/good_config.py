@@ -9,6 +9,7 @@ from fastnlb.config.availability import check_availability
 from fastnlb.config.errors import ConfigError, Report, Where
 from fastnlb.config.schema_rules import check_rules
 from fastnlb.config.schema_validate import validate
+from support.json_schema import objections
 
 REMOVED = object()
 
@@ -36,13 +37,14 @@ PROBE: Where = ("server_groups", 0, "health_check")
 
 
 def judge(data: object) -> list[str]:
-    """`path: message` for each problem, material apart."""
+    """`path: message` for each problem, material apart.  What is good has to be good by the JSON Schema as well."""
     report = Report()
     check_availability_and_rules(data, report)
     try:
         report.raise_errors()
     except ConfigError as refused:
         return [problem.render("").removeprefix(": ") for problem in refused.problems if not problem.warning]
+    assert objections(data) == []
     return []
 
 

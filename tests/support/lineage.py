@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from support.procs import alive, wait_for
+from support.procs import alive, free_port, wait_for
 from support.site import HEAD, Site
 
 
@@ -21,6 +21,13 @@ class Lineage(Site):
     @property
     def head(self) -> str:
         return HEAD + f"run_dir: {self.folder}/run\n"
+
+    def serve(self) -> int:
+        """Start it with a plain listener; the port of that."""
+        port = free_port()
+        self.write(port, head=self.head)
+        self.start()
+        return port
 
     @property
     def master(self) -> int:
@@ -61,6 +68,10 @@ class Lineage(Site):
         """All of the daemon, of every generation."""
         names = (entry.name for entry in Path("/proc").iterdir())
         return [pid for pid in map(int, filter(str.isdecimal, names)) if self._is_ours(pid)]
+
+    def end(self) -> None:
+        self.kill_all()
+        super().end()
 
     def kill_all(self) -> None:
         if self.program is None:

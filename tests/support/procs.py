@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import fastnlb
+from fastnlb.procstat import is_alive as alive
 
 T = TypeVar("T")
 
@@ -67,20 +68,6 @@ def taken_port(host: str = "127.0.0.1") -> Iterator[int]:
     """A TCP port that somebody else listens on, for the length of a block."""
     with socket.create_server((host, 0)) as sock:
         yield int(sock.getsockname()[1])
-
-
-def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    return process_state(pid) not in ("", "Z", "X")
-
-
-def process_state(pid: int) -> str:
-    """The state letter of /proc; empty when there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[0]
 
 
 def process_name(pid: int) -> str:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from fastnlb._core.defs import StopReason
 from fastnlb._core.engine import Engine
+from fastnlb.board import LISTENER_CELLS, SERVER_CELLS
 from fastnlb.model import UNIX, Server
+from fastnlb.stats.ledger import Ledger, Section
 from fastnlb.stats.table import NUMBERS
 from fastnlb.tls.binding import addresses, context_address
 from fastnlb.worker.orders import SCHEDULERS, Orders
@@ -23,6 +25,12 @@ from support.procs import wait_for
 from support.tls_client import TlsClient
 
 HOST = "127.0.0.1"
+POOLS = ("buffers_lent", "large_buffers_lent", "pipes_lent")
+
+
+def held(numbers: Mapping[str, int]) -> int:
+    """Buffers and pipes that hold bytes in flight."""
+    return sum(numbers[name] for name in POOLS)
 
 
 def listening_socket() -> socket.socket:
@@ -78,8 +86,13 @@ class Rig:
         group: dict[str, Any] | None = None,
         proxy: tuple[Any, ...] | None = None,
     ) -> None:
+        self.ledger = Ledger.create(1, LISTENER_CELLS, SERVER_CELLS)
         self.engine = Engine(
-            addresses(), board=board, descriptor_limit=descriptor_limit, handshake_limit=handshake_limit
+            addresses(),
+            board=board,
+            ledger=self.ledger.addresses(0),
+            descriptor_limit=descriptor_limit,
+            handshake_limit=handshake_limit,
         )
         self.context = context
         listeners = [listening_socket() for _ in limits]
@@ -98,7 +111,11 @@ class Rig:
         self.start()
 
     def _configure(self, generation: int, limits: Sequence[tuple[int, int]], sockets: dict[str, int]) -> None:
-        listeners = [([_name(cell)], (*self._fields, cell, *pair, self._proxy)) for cell, pair in enumerate(limits)]
+        names = [_name(cell) for cell, _ in enumerate(limits)]
+        listeners = [
+            ([name], (*self._fields, cell, *pair, name.encode(), self._proxy))
+            for cell, (name, pair) in enumerate(zip(names, limits, strict=True))
+        ]
         self.engine.prepare(generation, listeners, [self._group], sockets)
         self.engine.commit()
 
@@ -156,6 +173,14 @@ class Rig:
     def counters(self) -> dict[str, int]:
         return {number.name: value for number, value in zip(NUMBERS, self.engine.counters(), strict=True)}
 
+    def of_listener(self, listener: int = 0) -> dict[str, int]:
+        """What was counted for it, without the zeros."""
+        return _block(self.ledger.listeners, listener)
+
+    def of_server(self, cell: int = 0) -> dict[str, int]:
+        """Likewise."""
+        return _block(self.ledger.servers, cell)
+
     def wait_for(self, seconds: float = 15, **expected: int) -> None:
         """Until each counter named has at least the value given."""
         self._wait(lambda: all(self.counters()[name] >= value for name, value in expected.items()), expected, seconds)
@@ -166,7 +191,7 @@ class Rig:
 
     def wait_nothing_held(self, seconds: float = 15) -> None:
         """Until no connection is open and the turn that closed the last has given back all it held."""
-        names = ("connections", "descriptors", "buffers_lent", "pipes_lent", "tls_objects", "timers")
+        names = ("connections", "descriptors", *POOLS, "tls_objects", "tls_resting", "timers")
         self._wait(lambda: not any(self.counters()[name] for name in names), dict.fromkeys(names, 0), seconds)
 
     def _wait(self, condition: Callable[[], bool], expected: dict[str, int], seconds: float) -> None:
@@ -196,6 +221,39 @@ class Rig:
         assert counts == dict.fromkeys(counts, 0), counts
         closed = sum(value for name, value in numbers.items() if name.startswith("closed_"))
         assert closed == numbers["accepted"], numbers
+        try:
+            _assert_adds_up(self.ledger, numbers)
+        finally:
+            self.ledger.close()
+
+
+def _block(section: Section, cell: int) -> dict[str, int]:
+    return {name: value for name, value in zip(section.numbers, section.sum(cell), strict=True) if value}
+
+
+def _assert_adds_up(ledger: Ledger, numbers: dict[str, int]) -> None:
+    """Listeners and servers have together what the worker has, and none of them has a connection left."""
+    listeners = [dict(zip(ledger.listeners.numbers, each, strict=True)) for each in ledger.listeners.sums().values()]
+    servers = [dict(zip(ledger.servers.numbers, each, strict=True)) for each in ledger.servers.sums().values()]
+    assert not any(each["connections"] for each in (*listeners, *servers)), (listeners, servers)
+    for name, value in numbers.items():
+        if listeners and name in listeners[0] and name != "connections":
+            assert sum(each[name] for each in listeners) == value, name
+    assert sum(each["connects"] for each in servers) == numbers["connects"]
+    assert sum(sum(each[f"failed_{how}"] for how in HOW) for each in servers) == numbers["connects_failed"]
+    assert sum(_sum(each, "handshakes_") for each in listeners) == numbers["handshakes"]
+    for kind in ("cipher_", "group_", "handshake_bucket_"):
+        assert sum(_sum(each, kind) for each in listeners) == numbers["handshakes"], kind
+    failed = numbers["handshakes_failed"] + numbers["handshakes_aborted"] + numbers["handshakes_timed_out"]
+    failed += numbers["handshakes_shed"] + numbers["handshakes_evicted"]
+    assert sum(_sum(each, "failed_") for each in listeners) <= failed
+
+
+HOW = ("refused", "timed_out", "not_begun")
+
+
+def _sum(numbers: dict[str, int], prefix: str) -> int:
+    return sum(value for name, value in numbers.items() if name.startswith(prefix))
 
 
 def _name(listener: int) -> str:

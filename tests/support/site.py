@@ -62,6 +62,12 @@ class Site:
         self.wait_count("control started", 1)
         return self.program
 
+    def end(self) -> None:
+        """Kills it, if it was started; nobody may ever have been shown a traceback."""
+        if self.program is not None:
+            self.program.kill()
+            assert "Traceback" not in self.program.output()
+
     def count(self, words: str) -> int:
         return sum(words in line for line in self.running.lines())
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cryptography.x509.oid import NameOID
@@ -62,6 +63,9 @@ class TlsClient:
         except OSError:
             self.socket.close()  # it may have been reset already
             raise
+        self.transmit: Callable[[bytes], object] = self.socket.sendall
+        # One thread may send while another receives, but only one at a time be in the library.
+        self._library, self._sending = threading.Lock(), threading.Lock()
         self.tls = SSL.Connection(self.context, None)
         self.tls.set_connect_state()
         if name is not None:
@@ -110,21 +114,29 @@ class TlsClient:
     def outgoing(self) -> bytes:
         """Ciphertext the library wants to send."""
         parts = []
-        while True:
-            try:
-                parts.append(self.tls.bio_read(CHUNK))
-            except SSL.WantReadError:
-                return b"".join(parts)
+        with self._library:
+            while True:
+                try:
+                    parts.append(self.tls.bio_read(CHUNK))
+                except SSL.WantReadError:
+                    return b"".join(parts)
 
-    def flush(self) -> None:
-        if data := self.outgoing():
-            self.socket.sendall(data)
+    def flush(self, *, wait: bool = True) -> None:
+        """Sends it.  With another thread in the middle of that, waits, or leaves it to that one."""
+        if not self._sending.acquire(blocking=wait):
+            return
+        try:
+            while data := self.outgoing():
+                self.transmit(data)
+        finally:
+            self._sending.release()
 
     def feed(self) -> bool:
         """Give the library what arrives next; False at the end of the TCP stream."""
         data = self.socket.recv(CHUNK)
         if data:
-            self.tls.bio_write(data)
+            with self._library:
+                self.tls.bio_write(data)
         return bool(data)
 
     # --- TLS ---------------------------------------------------------------------------------------------------
@@ -162,7 +174,8 @@ class TlsClient:
     def send(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            sent = self.tls.send(view[:CHUNK])
+            with self._library:
+                sent = self.tls.send(view[:CHUNK])
             view = view[sent:]
             self.flush()
 
@@ -170,11 +183,12 @@ class TlsClient:
         """The next plaintext; empty after close_notify.  ConnectionError when TCP ends without it."""
         while True:
             try:
-                return self.tls.recv(most)
+                with self._library:
+                    return self.tls.recv(most)
             except SSL.ZeroReturnError:
                 return b""
             except SSL.WantReadError:
-                self.flush()
+                self.flush(wait=False)
                 if not self.feed():
                     raise ConnectionError("TCP ended without close_notify") from None
 
@@ -195,7 +209,8 @@ class TlsClient:
 
     def end_stream(self) -> None:
         """close_notify and nothing else: this client still reads."""
-        self.tls.shutdown()
+        with self._library:
+            self.tls.shutdown()
         self.flush()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from fastnlb.master.fronts import REST_SECONDS, Fronts
 from fastnlb.model import (
     TCPSSL,
     CaCertificate,
+    Cells,
     Certificate,
     Listener,
     Offer,
@@ -66,6 +67,12 @@ def tls_snapshot(
     )
 
 
+def _cells(snapshot: Snapshot) -> Cells:
+    """Those that a Rig has given."""
+    servers = [(group.name, each.address, each.port) for group in snapshot.server_groups for each in group.servers]
+    return Cells({key: cell for cell, key in enumerate(servers)}, {snapshot.listeners[0].name: 0})
+
+
 class TlsRig(Rig):
     """`beside` is another rig, to which this one is as a worker to its sibling: they share ticket keys."""
 
@@ -98,7 +105,7 @@ class TlsRig(Rig):
         snapshot = tls_snapshot(self._servers, self._certificates, **self._options)
         fronts = self.fronts.assign(snapshot)
         self.fronts.adopt(snapshot, fronts)
-        compiled = compile_offer(Offer(snapshot, fronts), self._contexts)
+        compiled = compile_offer(Offer(snapshot, fronts, _cells(snapshot)), self._contexts)
         self._contexts.hold(self._generation, compiled.holds)
         self._contexts.configure(compiled.fronts)
         return compiled

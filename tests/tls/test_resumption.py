@@ -99,7 +99,7 @@ def test_with_a_client_certificate(tls_rig, served, staff, alice, version, hello
 
 def test_a_client_certificate_has_to_be_shown_again_before_long(tls_rig, served, staff, alice, version, monkeypatch):
     """A resumed TLS 1.3 session brings a new ticket: else it would never end, whatever became of alice."""
-    monkeypatch.setattr("fastnlb.tls.contexts.AUTHENTICATED_SESSION_SECONDS", 1)
+    monkeypatch.setattr("fastnlb.tls.contexts.AUTHENTICATED_SESSION_SECONDS", 3)  # counted in whole seconds
     one = tls_rig(served, authority=authority(staff))
     last = visit(one, version, identity=alice)
 

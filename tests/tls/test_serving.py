@@ -149,7 +149,7 @@ def test_a_handshake_in_single_bytes_succeeds(rig, backend, material, version):
     one = rig([backend(echo).address], material.server_context())
     client = one.tls_client(version)
     client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.flush = lambda: [client.socket.sendall(bytes([byte])) for byte in client.outgoing()]
+    client.transmit = lambda data: [client.socket.sendall(bytes([byte])) for byte in data]
     client.handshake()
     client.send(b"hello")
     assert client.receive_exactly(5) == b"hello"

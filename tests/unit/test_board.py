@@ -14,6 +14,7 @@ from fastnlb.master.process import State, Worker
 from fastnlb.master.rollout import Rollout
 from fastnlb.master.sockets import SocketTable
 from fastnlb.model import Listener, Server, ServerGroup, Snapshot
+from fastnlb.stats.ledger import LISTENERS, SERVERS, Ledger, server_name
 
 
 @pytest.fixture
@@ -130,6 +131,20 @@ def test_listeners_have_cells_of_their_own(board, clock):
     book = CellBook(board, clock)
     both = book.assign(snapshot(1, listeners=("a", "b")))
     assert sorted(both.listeners.values()) == [0, 1]
+
+
+def test_the_ledger_is_told_whose_a_cell_is(board, clock):
+    ledger = Ledger.create(1, 8, 8)
+    book = CellBook(board, clock, ledger)
+    serve(book, snapshot(1, listeners=("a", "b")))
+    ledger.listeners.add(0, 1, {"accepted": 3})
+    ledger.servers.add(0, 0, {"connects": 5})
+    serve(book, snapshot(listeners=("a",)))
+    book.assign(snapshot(2, listeners=("a", "c")))  # and nothing comes of it
+    serve(book, snapshot(2, 1, listeners=("a", "b")))
+    assert ledger.totals(LISTENERS) == {"b": {"accepted": 3}}
+    assert ledger.totals(SERVERS) == {server_name("g", "127.0.0.1", 1): {"connects": 5}}
+    ledger.close()
 
 
 @pytest.mark.parametrize("limit", [{"cps": 1}, {"max_connections": 1}])

@@ -77,14 +77,14 @@ def test_the_frames_of_control_travel_as_the_others(pair: Pair) -> None:
     control.send("propose", [fd], serial=3)
     master.send("current", [fd], generation=1)
     os.close(fd)
-    master.send("reload")
+    master.send("reload", whole=True)
     master.send("outcome", serial=3, accepted=False, message="port taken")
     for end, kind in ((master, "propose"), (control, "current")):
         frame = receive(end)
         assert frame.kind == kind
         assert read_payload(frame.fds[0]) == b"snapshot"
         frame.close()
-    assert receive(control) == Frame("reload", {})
+    assert receive(control) == Frame("reload", {"whole": True})
     assert receive(control).fields == {"serial": 3, "accepted": False, "message": "port taken"}
 
 
@@ -128,7 +128,8 @@ def test_the_largest_set_of_descriptors_fits_and_one_more_is_refused(pair: Pair)
         ("propose", {"serial": 1}, []),
         ("propose", {"serial": True}, [0]),
         ("current", {"generation": 1}, []),
-        ("reload", {"generation": 1}, []),
+        ("reload", {}, []),
+        ("reload", {"whole": 1}, []),
         ("outcome", {"serial": 1, "accepted": 1, "message": ""}, []),
         ("outcome", {"serial": 1, "accepted": None, "message": ""}, []),
         ("outcome", {"serial": 1, "accepted": True}, []),

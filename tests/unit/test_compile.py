@@ -68,7 +68,7 @@ def test_a_server_of_weight_0_comes_last_and_not_into_the_order():
     assert compiled.groups == [
         (0, [("127.0.0.1", 1001, 7, 7), ("127.0.0.1", 1000, 0, -1), ("127.0.0.1", 1002, 0, -1)], [0], -1, False)
     ]
-    assert compiled.listeners == [([("l", 1)], (0, None, 10_000, 5_000, 900_000, 3, 0, 0, None))]
+    assert compiled.listeners == [([("l", 1)], (0, None, 10_000, 5_000, 900_000, 3, 0, 0, b"l", None))]
 
 
 def test_seconds_become_milliseconds_and_disabled_listeners_nothing(material):

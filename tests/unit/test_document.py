@@ -157,13 +157,17 @@ def test_an_alias_has_its_own_place_and_its_parts_have_theirs() -> None:
         ("a: \x07", (1, 4), "U+0007 is not allowed"),
         (b"a: 1\nb: caf\xe9 x", (2, 7), "not valid UTF-8: byte 0xe9"),
         ("a: " + "9" * 500, (1, 4), "a number of 500 digits"),
-        ("[" * 100_000, (1, 65), "nested more than 64"),
+        ("[" * 500, (1, 65), "nested more than 64"),
     ],
 )
 def test_refusals_name_the_place(text: str | bytes, place: tuple[int, int], message: str) -> None:
     problem = refusal(text)
     assert (problem.line, problem.column) == place
     assert message in problem.message
+
+
+def test_nesting_without_end_is_refused_before_it_is_followed() -> None:
+    assert "nested more than 64" in refusal("[" * 100_000).message
 
 
 def test_problems_of_the_tree_are_found_together_and_carry_their_path() -> None:

@@ -201,6 +201,27 @@ def test_an_heir_goes_on_with_the_states_on_the_board(stage: Stage, lines: pytes
     assert lines.messages == ["server 10.0.0.1:80 of web is healthy again"]
 
 
+def test_verdicts_that_count_are_told(stage: Stage) -> None:
+    told: list[Reason] = []
+    stage.checks = Checks(
+        stage.board,
+        stage.selector,
+        clock=lambda: stage.now,
+        chance=lambda: stage.chance,
+        make_probe=lambda _check, address, port: FakeProbe(stage, address, port),
+        on_probed=told.append,
+    )
+    stage.follow(80)
+    stage.probe(GOOD)
+    stage.probe(REFUSED)
+    stage.turn(10)
+    (running,) = stage.running
+    stage.checks.held_up()
+    running.ready(REFUSED)
+    stage.turn()
+    assert told == [GOOD, REFUSED]
+
+
 # Changes of what is served
 
 

@@ -10,26 +10,39 @@ import fastnlb
 PACKAGE = Path(fastnlb.__file__).parent
 MAY_IMPORT = {
     "model": set(),
-    "stats": set(),
+    "stats": {"tls"},
     "board": set(),
     "channel": {"model"},
     "hardening": set(),
     "signature": set(),
+    "procstat": set(),
     "privileges": {"hardening"},
     "preserving": {"model"},
+    "console": set(),
     "tls": {"model", "signature"},
     "config": {"model", "tls", "privileges"},
-    "master": {"model", "channel", "hardening", "privileges", "preserving"},
-    "control": {"model", "signature", "board", "channel", "stats", "tls", "config", "hardening"},
+    "master": {"model", "channel", "hardening", "privileges", "preserving", "procstat"},
+    "control": {
+        *("model", "signature", "board", "channel", "stats", "tls", "config", "hardening", "privileges", "console"),
+    },
     "worker": {"model", "board", "channel", "stats", "tls", "preserving", "master", "_core"},
-    "cli": {"model", "board", "config", "tls", "stats", "master", "control", "worker", "hardening", "privileges"},
+    "cli": {
+        *("model", "board", "config", "tls", "stats", "master", "control", "worker"),
+        *("hardening", "privileges", "procstat"),
+    },
+    "reference": {"config", "cli", "control"},
 }
 FOREIGN_KEEPERS = {
     "OpenSSL": {"tls", "worker"},
     "cryptography": {"tls"},
     "yaml": {"config"},
-    "pydantic": {"config"},
+    "pydantic": {"config", "reference"},
     "dns": {"control"},
+    "fastapi": {"control"},
+    "uvicorn": {"control"},
+    "sqlite3": {"control"},
+    "psutil": {"control"},
+    "rich": {"cli"},
 }
 
 
@@ -45,7 +58,7 @@ def imported(path):
 
 def sources(part):
     single = PACKAGE / f"{part}.py"
-    return [single] if single.exists() else sorted((PACKAGE / part).glob("*.py"))
+    return [single] if single.exists() else sorted((PACKAGE / part).rglob("*.py"))
 
 
 @pytest.mark.parametrize("part", MAY_IMPORT)
@@ -81,3 +94,11 @@ def test_the_worker_takes_only_the_vocabulary_of_the_master():
         assert names <= {"fastnlb.master.process"} | {
             f"fastnlb.master.process.{word}" for word in ("Seat", "WORKER_DONE", "WORKER_REFUSED")
         }
+
+
+def test_the_store_knows_neither_loop_nor_network_nor_the_rest_of_control():
+    for path in sources("control/store"):
+        names = set(imported(path))
+        assert not {name.split(".")[0] for name in names} & {"asyncio", "socket", "selectors", "http"}, path.name
+        ours = {name for name in names if name.startswith("fastnlb.control.")}
+        assert all(name.startswith("fastnlb.control.store") for name in ours), path.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from textwrap import dedent
 
@@ -147,11 +148,36 @@ def test_settings_default_to_those_of_the_model(folder: Path) -> None:
 
 def test_settings_are_read(folder: Path) -> None:
     head = "workers: 3\nrun_dir: run\nshutdown_timeout: 5\nlogging: {level: debug, format: json}\n"
-    head += "watch: true\ncore_dumps: true\nadmin: {socket: a.sock}\nuser: root\n"
+    head += "watch: true\ncore_dumps: true\nuser: root\n"
+    head += "admin: {socket: a.sock, listen: '[::1]:9901', tokens_file: tokens}\n"
+    (folder / "tokens").write_text("ci read sha256:" + 64 * "0")
     settings = load(put(folder, GOOD + head)).settings
     assert settings == Settings(
-        3, str(folder / "run"), "a.sock", "root", 5, "debug", "json", watch=True, core_dumps=True
+        workers=3,
+        run_dir=str(folder / "run"),
+        admin_socket="a.sock",
+        admin_listen=("::1", 9901),
+        tokens_file=str(folder / "tokens"),
+        user="root",
+        shutdown_timeout=5,
+        log_level="debug",
+        log_format="json",
+        watch=True,
+        core_dumps=True,
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root reads what its user may not")
+def test_tokens_that_the_user_may_not_read_are_refused_at_the_start(folder: Path) -> None:
+    text = GOOD + "user: nobody\nadmin: {listen: '127.0.0.1:9901', tokens_file: tokens}\n"
+    tokens = folder / "tokens"
+    tokens.write_text("ci read sha256:" + 64 * "0")
+    tokens.chmod(0o600)
+    with pytest.raises(ConfigError, match="cannot be read by nobody"):
+        load(put(folder, text))
+    os.chown(tokens, 0, pwd.getpwnam("nobody").pw_gid)
+    tokens.chmod(0o640)
+    load(put(folder, text))
 
 
 def test_the_number_of_workers_can_be_overridden(folder: Path) -> None:
@@ -319,3 +345,19 @@ def test_no_key_is_in_any_repr_or_message(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(put(folder, GOOD.replace("www.pem", "other.pem")))
     assert secret not in repr(caught.value) + str(caught.value) + repr(caught.value.problems)
+
+
+def test_the_blocks_are_there_as_they_were_written(tmp_path: Path) -> None:
+    data = {
+        "version": 1,
+        "workers": 2,
+        "server_groups": [{"name": "web", "servers": [{"address": "127.0.0.1", "port": 8080}]}],
+        "listeners": [{"name": "plain", "protocol": "TCP", "port": 80, "server_group": "web"}],
+    }
+    assert build(data, base_dir=tmp_path).document == {
+        "certificates": [],
+        "ca_certificates": [],
+        "security_policies": [],
+        "server_groups": data["server_groups"],
+        "listeners": data["listeners"],
+    }

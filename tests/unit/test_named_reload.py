@@ -43,7 +43,7 @@ class Stage:
         self.next = in_force
         self.proposals = Proposals(self, Names(self, self.clock), self.clock)
         self.reloads = Reloads(self, loaded(in_force), self, self.proposals, clock=self.clock)
-        self.origin = self.reloads if file else NoSource(self, self.proposals, lambda _accepted, _lines: None)
+        self.origin = self.reloads if file else NoSource(self, self.proposals, lambda: None, lambda *_end: None)
         self.origin.on_current(1, in_force)
         self.turn()
 
@@ -51,6 +51,9 @@ class Stage:
         return self.now
 
     # As a loader
+
+    staged = None
+    acknowledged = False
 
     def load(self) -> Loaded:
         return loaded(self.next)
@@ -96,7 +99,7 @@ class Stage:
 
     def reload(self, wanted: Snapshot) -> None:
         self.next = wanted
-        self.reloads.on_reload()
+        self.reloads.on_reload(True)
         self.turn()
         self.turn()
 

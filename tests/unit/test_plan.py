@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastnlb.config.plan import plan
-from fastnlb.model import CaCertificate, Certificate, HealthCheck, Listener, Server, ServerGroup, Snapshot, Staple
+from fastnlb.model import (
+    CaCertificate,
+    Certificate,
+    HealthCheck,
+    Listener,
+    SecurityPolicy,
+    Server,
+    ServerGroup,
+    Snapshot,
+    Staple,
+)
 from fastnlb.tls.policies import SYSTEM
 
 WWW = Certificate("www", b"chain one", b"SECRET-ONE")
@@ -168,6 +178,13 @@ def test_authorities_come_and_go_before_the_listeners_that_name_them() -> None:
     assert described(asking, EMPTY) == ["- CA certificate staff", "- listener https"]
 
 
+def test_system_policies_come_and_go_without_a_word() -> None:
+    mine = SecurityPolicy("mine", ("TLSv1.3",), ("TLS_AES_128_GCM_SHA256",))
+    both = Snapshot(security_policies=(SYSTEM["tls_cipher_policy_1_2_strict"], mine))
+    assert described(EMPTY, both) == ["+ security policy mine"]
+    assert described(both, EMPTY) == ["- security policy mine"]
+
+
 def test_a_changed_policy() -> None:
     policy = SYSTEM["tls_cipher_policy_1_2_strict"]
     old, new = (
@@ -257,6 +274,9 @@ def test_a_plan_applied_to_the_old_gives_the_new(old: Snapshot, new: Snapshot) -
 @given(SNAPSHOTS, SNAPSHOTS)
 def test_every_plan_can_be_told_and_tells_no_secret(old: Snapshot, new: Snapshot) -> None:
     there = plan(old, new)
-    assert there.empty == (there.describe() == [])
+    policies = there.security_policies
+    own = {*policies.added, *policies.removed} - SYSTEM.keys() or policies.changed
+    others = [kind for kind in there.kinds if kind is not policies and not kind.empty]
+    assert bool(own or others or there.resolver) == bool(there.describe())
     assert "SECRET" not in "".join(there.describe())
     assert "SECRET" not in repr(there)

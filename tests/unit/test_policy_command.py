@@ -22,6 +22,13 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["security-policy", *arguments], catch_exceptions=False)
 
 
+@pytest.fixture(autouse=True)
+def no_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this user's daemons none is meant here."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("FASTNLB_URL", raising=False)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> str:
     path = tmp_path / "fastnlb.yaml"
@@ -109,4 +116,7 @@ def test_wrong_usage_is_exit_status_2(arguments: list[str]) -> None:
 
 
 def test_the_command_is_in_the_help() -> None:
-    assert "security-policy  Show the security policies." in CliRunner().invoke(main, ["--help"]).output
+    assert (
+        "security-policy  Security policies: the system's, and your own."
+        in CliRunner().invoke(main, ["--help"]).output
+    )

@@ -198,9 +198,6 @@ def test_the_users_text_cannot_reach_the_terminal_raw() -> None:
 
 
 NOT_AVAILABLE: list[tuple[Where, object]] = [
-    (("admin", "listen"), "127.0.0.1:9901"),
-    (("admin", "tokens_file"), "tokens"),
-    (("logging", "access_log"), "stdout"),
     ((*GROUP, "protocol"), "UDP"),
     ((*LISTENER, "protocol"), "UDP"),
 ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.procs import descriptors, free_port, listening_inodes
 
-from fastnlb.master.listen import KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, CannotListen, try_options
+from fastnlb.master.listen import CannotListen, try_options
 from fastnlb.master.sockets import SocketTable, Staged, plan_sockets
 from fastnlb.model import Listener, Snapshot
 
@@ -87,19 +87,6 @@ def accepted_from(sock: socket.socket, stack: ExitStack) -> tuple[socket.socket,
     client = stack.enter_context(socket.create_connection(sock.getsockname(), timeout=5))
     sock.settimeout(5)
     return client, stack.enter_context(sock.accept()[0])
-
-
-def test_dead_clients_are_looked_for(table: SocketTable) -> None:
-    table.adopt(table.open_rows([listener()], 1))
-    with ExitStack() as stack:
-        _, accepted = accepted_from(only(table), stack)
-        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        idle, interval, probes = (
-            accepted.getsockopt(socket.IPPROTO_TCP, option)
-            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
-        )
-    assert (idle, interval) == (KEEPALIVE_IDLE, KEEPALIVE_INTERVAL)
-    assert idle + probes * interval < 900, "not before the longest idle timeout"
 
 
 def segment_size(sock: socket.socket) -> int:

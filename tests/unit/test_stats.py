@@ -45,6 +45,6 @@ def test_rows_are_apart_and_sum_up(page):
 def test_what_a_dead_worker_held_is_forgotten_and_what_it_counted_is_not(page):
     write(page, 1, "accepted", 7)
     write(page, 1, "connections", 3)
-    page.reset_gauges(1)
+    page.bury(1)
     assert page.row(1)["accepted"] == 7
     assert page.row(1)["connections"] == 0

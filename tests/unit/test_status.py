@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from fastnlb.board import Health, Reason
 from fastnlb.cli import status as command
+from fastnlb.cli.admin_client import Answer
 from fastnlb.control.status import status
 from fastnlb.model import TCP, Cells, Listener, Offer, Server, ServerGroup, Snapshot
 
@@ -78,7 +79,7 @@ def test_before_the_master_has_said_anything_there_is_little_to_show() -> None:
 
 def test_the_table_has_every_place_as_a_person_would_write_it(monkeypatch: Any) -> None:
     answer = shown(pid=7, since=time.monotonic(), generation=3, draining=[{"pid": 5, "since": time.monotonic()}])
-    monkeypatch.setattr(command, "ask", lambda *_: (200, answer))
+    monkeypatch.setattr(command, "demand", lambda *_: Answer(200, answer))
     output = CliRunner().invoke(command.status, []).output
     for words in ("[::]:443", "0.0.0.0:2000-2099", "stopped", "[::1]:80 (app.test)", "unix:/run/s", "10.0.0.9 "):
         assert words in output
