@@ -14,6 +14,7 @@ import pytest
 from support import servers
 from support.daemon import counter_rows
 from support.procs import free_port, listening_inodes, wait_for
+from support.rates import Attempts
 from support.site import HEAD, Site, connection, serves, tls_client
 from support.tls_client import TlsClient
 
@@ -36,19 +37,19 @@ def total(site: Site, name: str) -> int:
     return sum(row[name] for row in counter_rows(site.running.pid))
 
 
-def crowd(port: int, seconds: float) -> tuple[int, int]:
-    """Clients one after another, each with a byte there and back: how many were served, and how many were reset."""
-    admitted = refused = 0
+def crowd(port: int, seconds: float) -> Attempts:
+    """Clients one after another, each with a byte there and back: who was served, and who was reset."""
+    attempts = Attempts()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
                 sock.sendall(b"x")
                 assert sock.recv(1) == b"x"
-                admitted += 1
+                attempts.note(admitted=True)
         except (ConnectionResetError, BrokenPipeError):
-            refused += 1
-    return admitted, refused
+            attempts.note(admitted=False)
+    return attempts
 
 
 # Limits
@@ -60,21 +61,21 @@ def test_the_rate_holds_over_all_workers_and_changes_in_place(site: Site) -> Non
     site.start()
     workers, inodes = site.workers, listening_inodes(limited)
     assert len(workers) == 3
-    seconds, drops = 2.0, 0
+    drops = 0
     with connection(free) as exchange:
         for rate in (100, 40):
             write(site, f"port: {limited}, cps: {rate}", f"port: {free}")
             if rate != 100:
                 site.reload_done()
                 assert site.count("~ listener a: cps 100 -> 40") == 1
-            admitted, refused = crowd(limited, seconds)
-            assert abs(admitted - rate * seconds) <= 0.02 * rate * seconds + 0.05 * rate + 2
-            drops += refused
+            attempts = crowd(limited, 2)
+            attempts.assert_rate(rate, since=0)
+            drops += len(attempts.refused)
             assert 0 < drops == total(site, "dropped_cps")
         write(site, f"port: {limited}", f"port: {free}")
         site.reload_done()
-        assert crowd(limited, 0.3)[1] == 0
-        assert crowd(free, 0.3)[1] == 0
+        assert not crowd(limited, 0.3).refused
+        assert not crowd(free, 0.3).refused
         assert exchange(b"undisturbed") == b"undisturbed"
     assert sum(row["accepted"] > 0 for row in counter_rows(site.running.pid)) == 3
     assert site.workers == workers

@@ -7,7 +7,6 @@ import ipaddress
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -244,18 +243,6 @@ def test_what_cryptography_remarks_on_reaches_nobody(folder: Folder, key: ec.Ell
     der = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
     negative = der.replace(b"\x02\x01\x01", b"\x02\x01\xff", 1)
     load_pair(folder.put("c.pem", armour(b"CERTIFICATE", negative), pem(key)))
-
-
-@pytest.mark.parametrize("issued", [LEAF, RSA_LEAF], ids=["ECDSA", "RSA"])
-def test_a_pair_loads_fast_enough_for_ten_thousand(folder: Folder, issued: Issued) -> None:
-    """The library's validation of an RSA key alone would take ten times as long."""
-    paths = issued.write(folder.path)
-    times = []
-    for _ in range(20):
-        before = time.perf_counter()
-        load_pair(*paths)
-        times.append(time.perf_counter() - before)
-    assert min(times) < 0.003
 
 
 @given(data=st.data())

@@ -273,12 +273,3 @@ def test_the_signature_of_what_is_not_there_is_none(tmp_path: Path) -> None:
     assert signature(tmp_path / "gone") is None
     assert signature("a\0b") is None
     assert signature(tmp_path) == signature(str(tmp_path)) is not None
-
-
-def test_a_kept_pair_costs_little(cache: MaterialCache, tmp_path: Path) -> None:
-    paths = ONE.write(tmp_path)
-    cache.pair(*paths)
-    before = time.perf_counter()
-    for _ in range(100):
-        cache.pair(*paths)
-    assert time.perf_counter() - before < 0.1
