@@ -26,7 +26,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 # Programs run the package this process has: a sanitizer build stands beside the tree, not in it.
 PACKAGE_PATH = Path(fastnlb.__file__).resolve().parents[1]
-PATIENCE = 15.0
+PATIENCE = 30.0
 
 
 def wait_for(condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from fastnlb.control.health import LOOK_SECONDS, MOST_PROBES, SHORTAGE_SECONDS, 
 from fastnlb.control.probe import Phase, Shortage
 from fastnlb.control.standing import Standing
 from fastnlb.model import Cells, HealthCheck, Offer, Server, ServerGroup, Snapshot
+
+pytestmark = pytest.mark.usefixtures("lines")
 
 CHECK = HealthCheck(interval=10, connect_timeout=4)
 GOOD, REFUSED = Reason.NONE, Reason.CONNECT_FAILED
@@ -117,12 +118,6 @@ def stage() -> Iterator[Stage]:
     made = Stage()
     yield made
     made.close()
-
-
-@pytest.fixture(autouse=True)
-def lines(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.INFO, "fastnlb"):
-        yield caplog
 
 
 # What is known of a server

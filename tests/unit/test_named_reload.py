@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from fastnlb.control.proposals import REFUSED_SECONDS, Proposals
 from fastnlb.control.reload import NAMES_SECONDS, Reloads
 from fastnlb.control.source import NoSource
 from fastnlb.model import NamedServer, Resolver, Server, ServerGroup, Settings, Snapshot
+
+pytestmark = pytest.mark.usefixtures("lines")
 
 ONE, TWO = found(("10.0.0.1",), 60), found(("10.0.0.2",), 60)
 GONE = failed("no such name (NXDOMAIN)")
@@ -110,12 +111,6 @@ class Stage:
 
 def loaded(what: Snapshot) -> Loaded:
     return Loaded(what, Settings(), (), "f.yaml")
-
-
-@pytest.fixture(autouse=True)
-def lines(caplog: pytest.LogCaptureFixture) -> Iterable[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.INFO, "fastnlb"):
-        yield caplog
 
 
 # Changes that nobody asked for

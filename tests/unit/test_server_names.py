@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
-
 import pytest
 
 from fastnlb.control.answer import Answer, failed, found
 from fastnlb.control.names import FIRST_RETRY, LONGEST_RETRY, NEVER, Names
 from fastnlb.model import Host, NamedServer, Resolver, ServerGroup, Snapshot
+
+pytestmark = pytest.mark.usefixtures("lines")
 
 WEB = "web.test"
 HERE, THERE = found(("10.0.0.1",), 60), found(("10.0.0.2",), 60)
@@ -64,12 +63,6 @@ class Stage:
 @pytest.fixture
 def stage() -> Stage:
     return Stage()
-
-
-@pytest.fixture(autouse=True)
-def lines(caplog: pytest.LogCaptureFixture) -> Iterable[pytest.LogCaptureFixture]:
-    with caplog.at_level(logging.INFO, "fastnlb"):
-        yield caplog
 
 
 def test_without_names_nothing_is_ever_due(stage: Stage) -> None:
