@@ -42,6 +42,14 @@ class Outlet(Protocol):
     def send(self, kind: str, **fields: Any) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Of a reload; `whole`: not only for what is staged."""
+
+    whole: bool
+    reply: Reply
+
+
 class Commands:
     """Whoever has asked waits in here for the answer."""
 
@@ -49,8 +57,8 @@ class Commands:
         self._outlet = outlet
         self._serials = count(1)
         self._asked: dict[int, Reply] = {}
-        self._reload_waiting: dict[int, Reply] = {}
-        self._reload_running: list[Reply] = []
+        self._reload_waiting: dict[int, _Asker] = {}
+        self._reload_running: list[_Asker] = []
         self._ended = False
 
     def ask(self, what: str, reply: Reply) -> None:
@@ -60,7 +68,7 @@ class Commands:
             return
         serial = next(self._serials)
         if what in RELOADS:
-            self._reload_waiting[serial] = reply
+            self._reload_waiting[serial] = _Asker(what == "reload", reply)
         else:
             self._asked[serial] = reply
         self._outlet.send("ask", serial=serial, what=what)
@@ -80,7 +88,8 @@ class Commands:
     def end(self) -> None:
         """The master hears no more: whoever waits, or asks from now on, is told to try again."""
         self._ended = True
-        waiting = [*self._asked.values(), *self._reload_waiting.values(), *self._reload_running]
+        reloads = [*self._reload_waiting.values(), *self._reload_running]
+        waiting = [*self._asked.values(), *(asker.reply for asker in reloads)]
         self._asked, self._reload_waiting, self._reload_running = {}, {}, []
         for reply in waiting:
             reply(ENDING)
@@ -90,11 +99,17 @@ class Commands:
         self._reload_running += self._reload_waiting.values()
         self._reload_waiting = {}
 
-    def on_reloaded(self, accepted: bool, lines: list[str]) -> None:
-        """It has ended.  `lines`: what has changed, or why nothing has."""
+    def on_reloaded(self, accepted: bool, lines: list[str], again: bool = False) -> None:
+        """It has ended.  `lines`: what has changed, or why nothing has.
+
+        `again`: it was refused for what is staged, and who wants all of it is answered by the next one.
+        """
         waiting, self._reload_running = self._reload_running, []
-        for reply in waiting:
-            reply(Outcome(accepted, tuple(lines)))
+        for asker in waiting:
+            if again and asker.whole:
+                self._reload_running.append(asker)
+            else:
+                asker.reply(Outcome(accepted, tuple(lines)))
 
     def on_answer(self, serial: int, accepted: bool, message: str) -> None:
         """The master's answer.  Of a reload it only says that there will be one, and `on_reloaded` how it went, or
@@ -104,5 +119,5 @@ class Commands:
         if (reply := self._asked.pop(serial, None)) is not None:
             reply(Outcome(accepted, lines))
             return
-        if not accepted and (reply := self._reload_waiting.pop(serial, None)) is not None:
-            reply(Outcome(False, lines, later=True))
+        if not accepted and (asker := self._reload_waiting.pop(serial, None)) is not None:
+            asker.reply(Outcome(False, lines, later=True))

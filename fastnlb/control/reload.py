@@ -64,8 +64,9 @@ class Loader(Protocol):
 OnReading = Callable[[], None]
 """A reload that was asked for begins to read: whoever has asked by now is answered by its end, and nobody else."""
 
-OnReloaded = Callable[[bool, list[str]], None]
-"""Hears of the end of each reload: whether it was accepted; in lines what has changed, or why nothing has."""
+OnReloaded = Callable[[bool, list[str], bool], None]
+"""Hears of the end of each reload: whether it was accepted; in lines what has changed, or why nothing has; and
+whether it was refused with a staged change in it and begins again without, for whoever wanted all of it."""
 
 
 class Reloads:
@@ -85,7 +86,7 @@ class Reloads:
         proposals: Proposals,
         *,
         on_reading: OnReading = lambda: None,
-        on_reloaded: OnReloaded = lambda _accepted, _lines: None,
+        on_reloaded: OnReloaded = lambda _accepted, _lines, _again: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loader = loader
@@ -184,11 +185,13 @@ class Reloads:
             # Also when it is what it was: signals to the master may have changed it.
             self._workers = self._workers_read
             self._outlet.send("workers", count=self._workers)
+        again = self._carries and not accepted and not self._workers_stay
+        if again:
+            self._reload_due = self._reload_asked = self._reload_whole = True
         if self._asked_for:  # who asks while one runs of its own accord waits for the next
-            self._outlet.send("reloaded")
-            self._on_reloaded(accepted, lines)
-        if self._carries and not accepted and not self._workers_stay:
-            self._reload_due = self._reload_whole = True  # without the change: somebody wanted the rest as well
+            if not again:
+                self._outlet.send("reloaded")
+            self._on_reloaded(accepted, lines, again)
 
     def _attempt(self, what: str, act: Callable[[Snapshot], None], in_force: Snapshot) -> bool:
         """Whether it came to no error.  Whatever a configuration does to the code that reads it, this process stays

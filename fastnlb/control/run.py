@@ -147,9 +147,9 @@ class Control:
     def _on_reload(self, frame: Frame) -> None:
         self.origin.on_reload(frame.fields["whole"])
 
-    def _on_reloaded(self, accepted: bool, lines: list[str]) -> None:
+    def _on_reloaded(self, accepted: bool, lines: list[str], again: bool) -> None:
         self.figures.reloaded(accepted)
-        self.commands.on_reloaded(accepted, lines)
+        self.commands.on_reloaded(accepted, lines, again)
 
     def _on_state(self, frame: Frame) -> None:
         self.state = frame.fields["state"]

@@ -82,7 +82,7 @@ class NoSource:
         log.warning(NOTHING_TO_RELOAD)
         self._on_reading()
         self._outlet.send("reloaded")
-        self._on_reloaded(False, [NOTHING_TO_RELOAD])
+        self._on_reloaded(False, [NOTHING_TO_RELOAD], False)
 
     def on_outcome(self, serial: int, accepted: bool, message: str) -> None:
         self._proposals.on_outcome(serial, accepted)

@@ -104,10 +104,13 @@ class Stage:
         self.loader, self.channel = FakeLoader(), FakeChannel()
         self.loader.acknowledged, self.loader.behind = acknowledged, behind
         self.ends: list[tuple[bool, list[str]]] = []
-        self.reloads = reloads_on(
-            self.loader, self.channel, watch=watch, on_reloaded=lambda *end: self.ends.append(end)
-        )
+        self.begun_again = 0
+        self.reloads = reloads_on(self.loader, self.channel, watch=watch, on_reloaded=self._on_reloaded)
         self.reloads.on_current(generation, snapshot())
+
+    def _on_reloaded(self, accepted: bool, lines: list[str], again: bool) -> None:
+        self.ends.append((accepted, lines))
+        self.begun_again += again
 
     def reload(self, what: Loaded | Exception, *, whole: bool = True) -> None:
         self.loader.next = what

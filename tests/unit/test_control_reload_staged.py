@@ -33,10 +33,26 @@ def test_who_wanted_all_of_it_gets_the_rest_when_the_change_in_it_is_refused() -
     stage = Stage()
     stage.loader.staged = object()
     stage.reload(loaded(snapshot(port=2), workers=3))
-    stage.loader.staged, stage.loader.next = None, loaded(snapshot(), workers=3)
+    stage.loader.staged, stage.loader.next = None, loaded(snapshot(port=3), workers=3)
     stage.outcome(1, False, "port taken")
     assert stage.ends == [(False, ["port taken"])]
+    assert stage.begun_again == 1
+    assert [kind for kind, _ in stage.channel.sent] == ["propose", "propose"], "the master still waits for its end"
+    stage.outcome(2, True)
+    assert stage.ends[1:] == [(True, ["workers: 1 -> 3", "~ listener l: port 1 -> 3"])]
     assert stage.channel.workers == [3]
+    assert stage.channel.sent[2:] == [("reloaded", None)]
+    assert stage.begun_again == 1
+
+
+def test_a_refused_change_that_nobody_reloads_beside_is_not_read_again() -> None:
+    stage = Stage()
+    stage.loader.staged = object()
+    stage.reload(loaded(snapshot(port=2)), whole=False)
+    stage.outcome(1, False, "port taken")
+    assert stage.loader.calls == ["load"]
+    assert stage.begun_again == 0
+    assert stage.channel.sent[1:] == [("reloaded", None)]
 
 
 def test_a_reload_that_nobody_asked_for_waits_for_who_has_staged_a_change() -> None:

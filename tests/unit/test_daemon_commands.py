@@ -61,6 +61,27 @@ def test_a_reload_that_has_begun_for_somebody_else_answers_when_it_is_over_and_n
     assert late == [Outcome(True)]
 
 
+def test_who_wants_all_of_it_hears_nothing_of_a_change_that_was_refused_in_it() -> None:
+    desk = Desk()
+    whole, change = desk.ask("reload"), desk.ask("change")
+    desk.commands.on_reload()
+    desk.commands.on_reloaded(False, ["port taken"], again=True)
+    assert change == [Outcome(False, ("port taken",))]
+    assert whole == []
+    desk.commands.on_reload()
+    desk.commands.on_reloaded(True, ["workers: 1 -> 3"])
+    assert whole == [Outcome(True, ("workers: 1 -> 3",))]
+
+
+def test_who_waits_for_the_rest_of_a_reload_hears_of_the_end_of_the_daemon() -> None:
+    desk = Desk()
+    whole = desk.ask("reload")
+    desk.commands.on_reload()
+    desk.commands.on_reloaded(False, ["port taken"], again=True)
+    desk.commands.end()
+    assert whole == [ENDING]
+
+
 @pytest.mark.parametrize("what", ["reload", "change"])
 def test_a_reload_that_the_master_has_no_time_for_is_answered_once_and_may_be_asked_for_again(what: str) -> None:
     desk = Desk()
