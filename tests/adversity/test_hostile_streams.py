@@ -339,6 +339,4 @@ def test_half_of_the_clients_reset_in_mid_download(rig, backend, material, versi
     for number, client in list(enumerate(clients))[1::2]:
         assert client.receive_all() == bytes([number]) * size
         client.close()
-    started = time.monotonic()
     one.wait_idle()
-    assert time.monotonic() - started < 5

@@ -134,11 +134,11 @@ def test_the_limits_of_one_listener_do_not_touch_another(workers):
 
 def test_a_low_rate_lets_the_first_one_in_and_the_next_in_its_time(workers):
     (one, other) = workers((2, 0))
+    before = time.monotonic()
     assert knock(one.address)
-    first = time.monotonic()
     assert not knock(other.address)
     wait_for(lambda: knock(other.address), "the next turn")
-    assert time.monotonic() - first > 0.5 - BURST - 0.02
+    assert time.monotonic() - before > 0.5 - BURST
 
 
 def test_no_more_connections_at_one_time_than_allowed_over_all_workers(workers, board):

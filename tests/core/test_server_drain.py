@@ -8,6 +8,8 @@ from support.rig import Rig, echo, group_fields
 
 from fastnlb.board import Board, Health
 
+LATE = 10.0  # seconds in which a second or two have passed on any machine
+
 
 @pytest.fixture
 def board():
@@ -58,10 +60,10 @@ def looks(one, times=1):
     one.wait_for(turns=turns + times)
 
 
-def ended_after(client):
-    before = time.monotonic()
+def ended_after(client, since):
+    """Seconds from `since`, on the monotonic clock, until the engine has ended it."""
     assert client.recv(1) == b""
-    return time.monotonic() - before
+    return time.monotonic() - since
 
 
 def test_connections_of_an_unhealthy_server_go_on(board, start, servers):
@@ -75,8 +77,9 @@ def test_connections_of_an_unhealthy_server_go_on(board, start, servers):
 def test_they_end_when_the_drain_timeout_has_passed(board, start, servers):
     one = start(servers, drain_ms=1000)
     first, second = connected(one)
+    before = time.monotonic()
     board.set_health(0, Health.UNHEALTHY)
-    assert 0.9 < ended_after(first) < 3.5
+    assert 0.9 < ended_after(first, before) < LATE
     first.close()
     one.wait_for(closed_drained=1)
     assert lives(second)
@@ -86,17 +89,20 @@ def test_they_end_when_the_drain_timeout_has_passed(board, start, servers):
 def test_a_timeout_of_0_ends_them_within_a_second_or_so(board, start, servers):
     one = start(servers, drain_ms=0)
     first, second = connected(one)
+    before = time.monotonic()
     board.set_health(0, Health.UNHEALTHY)
-    assert ended_after(first) < 2
+    assert ended_after(first, before) < LATE
     assert lives(second)
 
 
 def test_a_server_that_recovers_in_time_keeps_them(board, start, servers):
-    one = start(servers, drain_ms=1500)
+    one = start(servers, drain_ms=3000)
     clients = connected(one)
-    for health in (Health.UNHEALTHY, Health.HEALTHY, Health.UNHEALTHY):
-        board.set_health(0, health)
-        looks(one)
+    begun = time.monotonic()
+    while time.monotonic() < begun + 4:  # each look takes a second, more where the machine is busy
+        for health in (Health.UNHEALTHY, Health.HEALTHY):
+            board.set_health(0, health)
+            looks(one)
     assert all(lives(client) for client in clients)
 
 
@@ -130,17 +136,19 @@ def test_nobody_is_ended_who_had_no_other_server(board, start, servers):
 def test_a_removed_server_is_drained_by_the_timeout_it_had(start, servers):
     one = start(servers, drain_ms=1000)
     first, second = connected(one)
+    before = time.monotonic()
     change(one, servers[1:], drain_ms=1000, cells=[1])
-    assert 0.9 < ended_after(first) < 3.5
+    assert 0.9 < ended_after(first, before) < LATE
     assert lives(second)
 
 
 def test_so_is_one_of_weight_0_and_new_connections_go_elsewhere(start, servers):
     one = start(servers, drain_ms=1000)
     first, second = connected(one)
+    before = time.monotonic()
     change(one, servers[::-1], weights=[1, 0], drain_ms=1000, cells=[1, 0])
     third = connected(one, 1)[0]
-    assert 0.9 < ended_after(first) < 3.5
+    assert 0.9 < ended_after(first, before) < LATE
     assert lives(second)
     assert lives(third)
 
@@ -151,16 +159,18 @@ def test_the_newest_configuration_has_the_say(start, servers):
     change(one, servers[1:], cells=[1])
     looks(one, 2)
     assert all(lives(client) for client in clients), "the timeout was taken out"
+    before = time.monotonic()
     change(one, servers[1:], 3, drain_ms=0, cells=[1])
-    assert ended_after(clients[0]) < 2
+    assert ended_after(clients[0], before) < LATE
     assert lives(clients[1])
 
 
 def test_the_connections_of_a_removed_group_end_by_what_it_had(start, servers):
     one = start(servers, drain_ms=0)
     clients = connected(one)
+    before = time.monotonic()
     change(one, servers[:1], cells=[7])
-    assert all(ended_after(client) < 2 for client in clients)
+    assert all(ended_after(client, before) < LATE for client in clients)
 
 
 def test_an_idle_engine_is_woken_only_where_there_is_something_to_look_at(start, servers):

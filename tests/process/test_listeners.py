@@ -232,12 +232,12 @@ def test_the_idle_timeout_of_one_listener_changes_for_new_connections_only(site:
     with tls_client(one) as before, connection(other) as exchange:
         write(site, f"port: {one}, certificate: www, idle_timeout: 1", f"port: {other}")
         site.reload_done()
+        begun = time.monotonic()
         with tls_client(one) as after:
-            begun = time.monotonic()
             # Without a close_notify it would raise ssl.SSLEOFError.
             after.suppress_ragged_eofs = False
             assert after.recv(1) == b""
-            assert 0.9 < time.monotonic() - begun < 5
+            assert 0.9 < time.monotonic() - begun < 9
         wait_for(lambda: total(site, "closed_idle") == 1, "the count")
         before.sendall(b"still here")
         assert before.recv(100) == b"still here"
@@ -249,19 +249,19 @@ def test_either_direction_keeps_a_connection(site: Site, direction: str) -> None
     """A server that only listens, or a client that does: bytes one way are enough."""
     port = free_port()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        write(site, f"port: {port}, idle_timeout: 1", server=server.getsockname())
+        write(site, f"port: {port}, idle_timeout: 2", server=server.getsockname())
         site.start()
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             taken, _ = server.accept()
             taken.settimeout(10)
             source, sink = (client, taken) if direction == "up" else (taken, client)
             begun = time.monotonic()
-            while time.monotonic() - begun < 2.5:
+            while time.monotonic() - begun < 3.5:
                 source.sendall(b"x")
                 assert sink.recv(1) == b"x"
                 time.sleep(0.1)
             assert sink.recv(1) == b""
-            assert 3.3 < time.monotonic() - begun < 6
+            assert 5.3 < time.monotonic() - begun < 12
             taken.close()
     wait_for(lambda: total(site, "closed_idle") == 1, "the count")
 
