@@ -140,8 +140,12 @@ class Desk:
         self.page.locator("h1").first.wait_for()
 
     def press(self, name: str, *, exact: bool = True) -> None:
-        """The button with this name, in the dialog on top if there is one."""
+        """The button with this name, in the dialog on top if there is one; a name that ends with … opens one more."""
+        dialogs = self.page.locator("dialog[open]")
+        before = dialogs.count()
         self.here.get_by_role("button", name=name, exact=exact).first.click()
+        if name.endswith("…"):
+            dialogs.nth(before).wait_for()
 
     def confirm(self, name: str) -> None:
         """Presses a button of a dialog, which is gone afterwards."""

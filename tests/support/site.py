@@ -150,8 +150,8 @@ def tls_client(port: int) -> ssl.SSLSocket:
 
 
 def certificate_of(port: int) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=10)).strip()
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port), timeout=10))
 
 
 def certificate_in(folder: Path) -> bytes:
-    return ssl.PEM_cert_to_DER_cert((folder / "www.pem").read_text()).strip()
+    return ssl.PEM_cert_to_DER_cert((folder / "www.pem").read_text())

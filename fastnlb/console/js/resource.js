@@ -7,12 +7,12 @@ import { useStore } from "./store.js";
 
 const REFRESH_SECONDS = 5;
 
-/** {data, error, reload}.  `path` null reads nothing; `every`: seconds between readings, 0 = once; `keep`: what another
-    path had said is shown until this one answers. */
+/** {data, error, fresh, reload}.  `path` null reads nothing; `every`: seconds between readings, 0 = once; `keep`: what
+    another path had said is shown until this one answers, and is not `fresh`. */
 export function useResource(path, { every = 0, keep = false } = {}) {
   const [, redraw] = useReducer((count) => count + 1, 0);
   const { epoch } = useStore(session);
-  const held = useRef({ path: null, data: null, error: null, turn: 0 });
+  const held = useRef({ path: null, of: null, data: null, error: null, turn: 0 });
   const state = held.current;
   if (state.path !== path) Object.assign(state, { path, data: keep ? state.data : null, error: null });
 
@@ -21,7 +21,7 @@ export function useResource(path, { every = 0, keep = false } = {}) {
     const turn = ++state.turn;
     let next;
     try {
-      next = { data: await get(path), error: null };
+      next = { data: await get(path), of: path, error: null };
     } catch (error) {
       next = { error };
     }
@@ -40,7 +40,7 @@ export function useResource(path, { every = 0, keep = false } = {}) {
     };
   }, [path, every, epoch]);
 
-  return { data: state.data, error: state.error, reload: read };
+  return { data: state.data, error: state.error, fresh: state.of === path, reload: read };
 }
 
 /** The items of a kind, all of them up to a thousand, followed. */

@@ -13,6 +13,7 @@ export function usePaged(kind, { tags = true } = {}) {
   const [applied, setApplied] = useState(filter);
   const [cursors, setCursors] = useState([]);
   useEffect(() => {
+    if (filter === applied) return;
     const timer = setTimeout(() => {
       setApplied(filter);
       setCursors([]);
@@ -24,7 +25,7 @@ export function usePaged(kind, { tags = true } = {}) {
   if (applied.name) query.set("name", applied.name);
   if (applied.tag) query.set("tag", applied.tag);
   if (cursors.length) query.set("cursor", cursors.at(-1));
-  const { data, error, reload } = useResource(`/${kind}?${query}`, { ...LIVE, keep: true });
+  const { data, error, fresh, reload } = useResource(`/${kind}?${query}`, { ...LIVE, keep: true });
   const filtered = Boolean(applied.name || applied.tag);
   return {
     data,
@@ -32,7 +33,7 @@ export function usePaged(kind, { tags = true } = {}) {
     reload,
     filtered,
     filters: html`<${Filters} filter=${filter} setFilter=${setFilter} tags=${tags} />`,
-    pager: html`<${Pager} data=${data} cursors=${cursors} setCursors=${setCursors} />`,
+    pager: html`<${Pager} data=${data} fresh=${fresh} cursors=${cursors} setCursors=${setCursors} />`,
   };
 }
 
@@ -60,22 +61,24 @@ function Filters({ filter, setFilter, tags }) {
   `;
 }
 
-function Pager({ data, cursors, setCursors }) {
+function Pager({ data, fresh, cursors, setCursors }) {
   if (!data) return null;
-  const first = cursors.length * PAGE;
-  const shown = data.items.length
-    ? `${first + 1} to ${first + data.items.length} of ${data.total ?? "?"}`
-    : plural(0, "item");
   if (!cursors.length && !data.next) return null;
+  // The page before is shown until this one is read: its `next` would lead to this page once more.
+  const next = fresh ? data.next : null;
   return html`
     <nav class="filters row spread" aria-label="Pages">
-      <span class="muted">${shown}</span>
+      <span class="muted">${fresh ? extent(data, cursors.length * PAGE) : "Reading …"}</span>
       <span class="row">
         <button class="button little" type="button" disabled=${!cursors.length}
             onClick=${() => setCursors(cursors.slice(0, -1))}>Previous</button>
         <button class="button little" type="button" disabled=${!data.next}
-            onClick=${() => setCursors([...cursors, data.next])}>Next</button>
+            onClick=${() => next && setCursors([...cursors, next])}>Next</button>
       </span>
     </nav>
   `;
+}
+
+function extent({ items, total }, before) {
+  return items.length ? `${before + 1} to ${before + items.length} of ${total ?? "?"}` : plural(0, "item");
 }
