@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastnlb._core.smooth import smooth_round
 from fastnlb.model import Cells, Certificate, Front, Listener, Offer, Server, ServerGroup, Snapshot
 from fastnlb.tls.binding import context_address
 from fastnlb.tls.contexts import ContextError, make_fronts
@@ -46,6 +47,26 @@ def test_weights_are_smoothed_as_published():
 
 def test_equal_weights_are_one_round():
     assert smooth_sequence(servers(100, 100, 100)) == [0, 1, 2]
+
+
+def as_published(weights):
+    """Each pick raises every server by its weight, takes the first of the highest and lowers it by the sum."""
+    current = [0] * len(weights)
+    for _ in range(sum(weights)):
+        current = [have + weight for have, weight in zip(current, weights, strict=True)]
+        best = current.index(max(current))
+        current[best] -= sum(weights)
+        yield best
+
+
+@given(st.lists(st.one_of(st.integers(1, 5), st.integers(1, 100)), max_size=12))
+def test_the_order_is_the_published_one_whoever_shares_a_weight(weights):
+    assert smooth_round(weights) == list(as_published(weights))
+
+
+def test_ten_thousand_servers_are_ordered_too():
+    weights = [1 + i % 100 for i in range(10_000)]
+    assert Counter(smooth_round(weights)) == dict(enumerate(weights))
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=8))
