@@ -31,8 +31,9 @@ from fastnlb.master.sockets import SocketPlan, SocketTable, Staged, plan_sockets
 from fastnlb.model import STDOUT, Offer, Snapshot, SocketKey
 from fastnlb.preserving import check_privileges
 
-PREPARE_SECONDS = 60.0  # a worker may take: ten thousand certificates take it 10 s
-START_SECONDS = 300.0  # likewise when all of them read everything, on however few processors
+PREPARE_SECONDS = 60.0  # a worker that serves may take: ten thousand certificates take it 10 s
+START_SECONDS = 300.0  # one that does not yet: all of them may read everything at once, on however few processors
+PAYLOAD_PER_SECOND = 250_000  # bytes more to read take a second more; it is ten times as fast undisturbed
 COMMIT_SECONDS = 10.0
 SOCKETS_PER_FRAME = 100  # with the longest names still well below the size of a packet
 
@@ -370,6 +371,7 @@ class Rollout:
         payload = [offer.payload] if offer.access_log < 0 else [offer.payload, offer.access_log]
         self._fleet.send(worker, "prepare", payload, generation=offer.generation)
         worker.offered, worker.staged = offer.generation, row
-        worker.answer_by = time.monotonic() + (START_SECONDS if self._current is None else PREPARE_SECONDS)
+        patience = PREPARE_SECONDS if worker.state is State.SERVING else START_SECONDS
+        worker.answer_by = time.monotonic() + patience + os.fstat(offer.payload).st_size / PAYLOAD_PER_SECOND
         if worker.state is State.BOOTING:
             worker.state = State.PREPARING
