@@ -95,6 +95,22 @@ def probe(listener: Listener, port: int, patience: float = 0.0) -> None:
 
 
 def listen(listener: Listener, port: int) -> socket.socket:
+    sock = bind(listener, port)
+    try:
+        begin(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def begin(sock: socket.socket) -> None:
+    """Listens on a socket that `bind` made; from now on connections queue on it."""
+    sock.listen(_backlog())
+
+
+def bind(listener: Listener, port: int) -> socket.socket:
+    """The socket, which has its address and gets no connection yet."""
     sock = _socket(listener)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -103,7 +119,6 @@ def listen(listener: Listener, port: int) -> socket.socket:
         if listener.mss:
             set_mss(sock, listener)
         sock.bind((listener.address, port))
-        sock.listen(_backlog())
         sock.setblocking(False)
     except BaseException:
         sock.close()

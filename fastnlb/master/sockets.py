@@ -28,6 +28,8 @@ from fastnlb.master.limits import open_files, open_files_needed
 from fastnlb.master.listen import (
     START_PATIENCE,
     CannotListen,
+    begin,
+    bind,
     is_at,
     listen,
     listens_at,
@@ -81,10 +83,15 @@ def _other_options(old: Listener, new: Listener) -> bool:
 
 @dataclass(slots=True)
 class Staged:
-    """All sockets of listeners that are opened, of which `fresh` were not there before; and what steers to them."""
+    """All sockets of listeners that are opened, of which `fresh` were not there before; and what steers to them.
+
+    `silent` ones are bound and not listened on before the decision: till then a socket of ours on all addresses gets
+    the connections to theirs.
+    """
 
     rows: Rows = field(default_factory=dict)
     fresh: list[socket.socket] = field(default_factory=list)
+    silent: set[socket.socket] = field(default_factory=set)
     steering: dict[str, Steering] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
 
@@ -95,7 +102,15 @@ class Staged:
         while self.fresh:
             sock = self.fresh.pop()
             sock.close()
-            self.groups.forget(sock)
+            if sock not in self.silent:
+                self.groups.forget(sock)
+
+    def begin(self) -> None:
+        """The decision has fallen."""
+        for sock in [sock for sock in self.fresh if sock in self.silent]:
+            _begin(sock)
+            self.groups.join(sock)
+        self.silent.clear()
 
 
 class SocketTable:
@@ -156,6 +171,7 @@ class SocketTable:
         """Takes in what `open_rows` made, and retires the sockets of `closes`, which it gives: still open, but in no
         row, and no new connections go to them.
         """
+        staged.begin()
         for steering in staged.steering.values():
             _aim(steering)
         stay = set(staged.rows.values())
@@ -272,7 +288,8 @@ class _Opening:
         self._open_port(listener, port)
         sock = self.staged.rows[listener.name, port, 0]
         try:
-            steering = Steering(listener.address, listener.port, listener.last_port, sock)
+            trial = self._over(listener, port) if sock in self.staged.silent else sock
+            steering = Steering(listener.address, listener.port, listener.last_port, sock, trial=trial)
         except OSError as error:
             return LACKING.get(error.errno or 0) or str(error.strerror or error).lower()
         self.staged.steering[listener.name] = steering
@@ -317,11 +334,13 @@ class _Opening:
         with refusal(listener, port), sole_opener(port):
             if not self._ours(listener, port):
                 probe(listener, port, self._patience)
+            # Nobody accepts on the new ones before the change is decided.
             if (member := self._member(listener, port)) is not None:
-                self.staged.groups.brace(member)  # nobody accepts on the new ones before the change is decided
+                self.staged.groups.brace(member)
+            silent = member is None and self._ours(listener, port)
             for key in keys:
                 if key not in self.staged.rows:
-                    self._take(key, listen(listener, port))
+                    self._take(key, (bind if silent else listen)(listener, port), silent=silent)
 
     def _inherit(self, listener: Listener, key: Key) -> None:
         sock = self._inherited.get(key)
@@ -336,8 +355,11 @@ class _Opening:
         sock = self._inherited.get((listener.name, port, 0))
         return sock is not None and listens_at(sock, listener.address, port)
 
-    def _take(self, key: Key, sock: socket.socket) -> None:
-        self.staged.groups.join(sock)
+    def _take(self, key: Key, sock: socket.socket, *, silent: bool) -> None:
+        if silent:
+            self.staged.silent.add(sock)
+        else:
+            self.staged.groups.join(sock)
         self.staged.rows[key] = sock
         self.staged.fresh.append(sock)
         self._held[key[1]].append(sock)
@@ -353,7 +375,18 @@ class _Opening:
 
     def _ours(self, listener: Listener, port: int) -> bool:
         """Whether a socket of this process already holds the address, so that a probe would only find ourselves."""
-        return any(overlap(listener, sock) for sock in self._held.get(port, ()))
+        return self._over(listener, port) is not None
+
+    def _over(self, listener: Listener, port: int) -> socket.socket | None:
+        """A socket of ours that gets connections to this address, or some of them."""
+        return next((sock for sock in self._held.get(port, ()) if overlap(listener, sock)), None)
+
+
+def _begin(sock: socket.socket) -> None:
+    try:
+        begin(sock)
+    except OSError as error:  # no other program could bind beside the socket that held its place
+        log.error("%s is not served: %s", sock.getsockname(), error)
 
 
 def _aim(steering: Steering) -> None:

@@ -125,13 +125,17 @@ def assemble(code: list[Instruction]) -> bytes:
 class Steering:
     """The ports `first` to `last` of an address, steered to a socket from `aim` to `close`.  Raises OSError."""
 
-    def __init__(self, address: str, first: int, last: int, sock: socket.socket) -> None:
-        """`sock` is the one that `aim` will name; that the kernel takes it is found out now."""
+    def __init__(
+        self, address: str, first: int, last: int, sock: socket.socket, *, trial: socket.socket | None = None
+    ) -> None:
+        """`sock` is the one that `aim` will name; that the kernel takes it is found out now, with `trial` if that one
+        does not listen yet.
+        """
         self._sock = sock
         self._map = self._link = -1
         try:
             self._map = _bpf(_MAP_CREATE, struct.pack("=IIIII8x16s", _SOCKMAP, 4, 8, 1, 0, _NAME))
-            self.aim()
+            self._name(trial or sock)
             _bpf(_MAP_DELETE, struct.pack("=I4xQ8x8x", self._map, _key()))
             program = _load(assemble(instructions(address, first, last, self._map)))
             try:
@@ -144,7 +148,10 @@ class Steering:
 
     def aim(self) -> None:
         """From now on: to its socket."""
-        value = ctypes.create_string_buffer(struct.pack("=Q", self._sock.fileno()), 8)
+        self._name(self._sock)
+
+    def _name(self, sock: socket.socket) -> None:
+        value = ctypes.create_string_buffer(struct.pack("=Q", sock.fileno()), 8)
         _bpf(_MAP_UPDATE, struct.pack("=I4xQQQ", self._map, _key(), ctypes.addressof(value), 0))
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +201,34 @@ def test_an_address_we_hold_ourselves_is_no_conflict(table: SocketTable) -> None
     table.adopt(table.open_rows([wide], 1))
     table.open_rows([listener("same", wide.address, wide.port)], 1).close()
     table.open_rows([listener("narrow", "127.0.0.1", wide.port)], 1).close()
+
+
+def test_who_moves_to_one_address_of_a_listener_on_all_gets_nothing_before_the_decision(table: SocketTable) -> None:
+    wide = listener("one", "0.0.0.0")  # noqa: S104 - the very overlap under test
+    narrow = replace(wide, address="127.0.0.1")
+    table.adopt(table.open_rows([wide], 2))
+    for decided in (False, True):
+        held = list(table.row(0).values()) + list(table.row(1).values())
+        staged = table.open_rows([narrow], 2)
+        with socket.create_connection(("127.0.0.1", wide.port), timeout=5):
+            assert accepted(held) == 1
+        if not decided:
+            staged.close()
+            continue
+        table.adopt(staged, ["one"])
+        with socket.create_connection(("127.0.0.1", wide.port), timeout=5):
+            assert accepted(held) == 0
+            assert accepted([*table.row(0).values(), *table.row(1).values()]) == 1
+
+
+def accepted(socks: list[socket.socket]) -> int:
+    """How many connections wait on them; they are taken."""
+    taken = 0
+    for sock in socks:
+        with suppress(BlockingIOError):
+            sock.accept()[0].close()
+            taken += 1
+    return taken
 
 
 def test_a_removed_listener_stays_open_until_nobody_uses_it(table: SocketTable) -> None:

@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 from support.own_network import (
@@ -286,6 +287,20 @@ def test_a_range_elsewhere_has_new_sockets_and_the_old_ones_go_when_nobody_uses_
 
 
 @own_network
+def test_a_range_that_moves_to_one_of_its_addresses_takes_over_at_the_commit() -> None:
+    with table_with(range_listener()) as table:
+        held = [table.row(index)["r", FIRST] for index in (0, 1)]
+        staged = table.open_rows([replace(range_listener(), address="127.0.0.1")], 2)
+        for port in (FIRST, LAST):
+            call("127.0.0.1", port)
+        assert sum(len(arrivals(sock)) for sock in held) == 2
+        table.adopt(staged, ["r"])
+        for port in (FIRST, LAST):
+            call("127.0.0.1", port)
+        assert sum(len(arrivals(sock)) for index in (0, 1) for sock in table.row(index).values()) == 2
+
+
+@own_network
 def test_one_port_becomes_a_range_and_a_range_one_port() -> None:
     single = Listener("r", "TCP", "0.0.0.0", FIRST, "g")  # noqa: S104
     with table_with(single) as table:
@@ -367,7 +382,7 @@ def test_without_the_privilege_each_port_has_a_socket_of_its_own() -> None:
 def test_it_is_said_why_and_how_many_sockets(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_privilege(*_: object) -> steer.Steering:
+    def no_privilege(*_: object, **__: object) -> steer.Steering:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr("fastnlb.master.sockets.Steering", no_privilege)
@@ -381,7 +396,7 @@ def test_it_is_said_why_and_how_many_sockets(
 
 
 def test_a_limit_too_low_for_all_the_sockets_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_kernel(*_: object) -> steer.Steering:
+    def no_kernel(*_: object, **__: object) -> steer.Steering:
         raise OSError(errno.EINVAL, "Invalid argument")
 
     monkeypatch.setattr("fastnlb.master.sockets.Steering", no_kernel)
