@@ -145,6 +145,17 @@ class ChannelError(Exception):
     """The other end broke the protocol; nothing it says can be relied on any more."""
 
 
+class DescriptorsLost(ChannelError):  # noqa: N818 - what happened, and not the fault of the other end
+    """A frame came without all of its descriptors, as this process has no room for them; those that came are closed.
+
+    The rest of it is as it was sent: whoever can do without says so to the other end, and goes on.
+    """
+
+    def __init__(self, kind: str, fields: dict[str, Any]) -> None:
+        super().__init__(f"frame {kind}: this process has no room for its descriptors")
+        self.kind, self.fields = kind, fields
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One message.  Whoever receives it owns `fds`."""
@@ -189,7 +200,9 @@ class Channel:
             _close_all(self._outbox.popleft()[1])
 
     def receive(self) -> Frame | None:
-        """The next frame; None when there is none yet.  Raises ChannelClosed at the end, ChannelError on nonsense."""
+        """The next frame; None when there is none yet.  Raises ChannelClosed at the end, ChannelError on nonsense,
+        DescriptorsLost on a frame that had no room.
+        """
         try:
             data, fds, flags = self._receive_packet()
         except BlockingIOError:
@@ -306,22 +319,24 @@ def _encode(kind: str, fields: dict[str, Any], fd_count: int) -> bytes:
 
 
 def _decode(data: bytes, fds: tuple[int, ...], flags: int) -> Frame:
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-        # CTRUNC also happens when this process has no descriptor left: half a set of sockets is no use.
-        raise ChannelError("a frame was cut off (too large, or this process is out of file descriptors)")
+    short = bool(flags & socket.MSG_CTRUNC)
+    if flags & socket.MSG_TRUNC or (short and len(fds) >= MAX_FDS):
+        raise ChannelError("a frame was cut off: it is too large")
     try:
         fields = json.loads(data)
         kind = fields.pop("kind")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ChannelError("a frame is not a JSON object with a kind") from error
-    fault = _fault(kind, fields, len(fds))
+    fault = _fault(kind, fields, None if short else len(fds))
     if fault is not None:
         raise ChannelError(f"frame {kind}: {fault}")
+    if short:
+        raise DescriptorsLost(kind, fields)
     return Frame(kind, fields, fds)
 
 
-def _fault(kind: Any, fields: dict[str, Any], fd_count: int) -> str | None:
-    """What is wrong with a frame by the table, or None."""
+def _fault(kind: Any, fields: dict[str, Any], fd_count: int | None) -> str | None:
+    """What is wrong with a frame by the table, or None.  `fd_count` None: whatever came, more was sent."""
     if not isinstance(kind, str) or kind not in _FRAMES:
         return "no such kind"
     names, max_fds = _FRAMES[kind]
@@ -331,8 +346,8 @@ def _fault(kind: Any, fields: dict[str, Any], fd_count: int) -> str | None:
         # To Python a bool is a number as well.
         if not isinstance(value, _TYPES[name]) or isinstance(value, bool) != (_TYPES[name] is bool):
             return f"the field {name} is a {type(value).__name__}"
-    if kind == "prepare" and fd_count == 1:
-        return None  # without an access log
+    if fd_count is None or (kind == "prepare" and fd_count == 1):  # one: without an access log
+        return None
     expected = _descriptors_named(kind, fields, max_fds)
     return None if fd_count == expected <= max_fds else f"comes with {fd_count} descriptors"
 

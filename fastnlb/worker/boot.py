@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import resource
 from pathlib import Path
@@ -53,5 +54,14 @@ def boot(page: Page, board: Board, row: int) -> Engine:
 def fit_descriptor_limit(engine: Engine) -> None:
     """Give the connections what the process limit leaves after everything else."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    others = sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1 - engine.debug_counts()["descriptors"]
-    engine.descriptor_limit = max(0, soft - others - RESERVED_DESCRIPTORS)
+    engine.descriptor_limit = max(0, soft - _open_others(engine, soft) - RESERVED_DESCRIPTORS)
+
+
+def _open_others(engine: Engine, soft: int) -> int:
+    try:
+        everything = sum(1 for _ in Path("/proc/self/fd").iterdir()) - 1
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        everything = soft  # not even one to look with
+    return everything - int(engine.debug_counts()["descriptors"])

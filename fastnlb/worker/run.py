@@ -22,7 +22,7 @@ from OpenSSL import SSL
 from fastnlb._core.defs import Notice, StopReason
 from fastnlb._core.engine import Engine
 from fastnlb.board import Board
-from fastnlb.channel import ChannelClosed, ChannelError, Frame
+from fastnlb.channel import ChannelClosed, ChannelError, DescriptorsLost, Frame
 from fastnlb.master.process import WORKER_DONE, WORKER_REFUSED, Seat
 from fastnlb.model import SocketKey
 from fastnlb.stats.page import Page
@@ -35,6 +35,8 @@ from fastnlb.worker.contexts import Contexts
 ORPHAN_DRAIN_SECONDS = 30.0
 ORPHAN_GRACE_SECONDS = 5.0
 NOTICE_INTERVAL_SECONDS = 60.0
+NO_DESCRIPTORS = "its connections leave it no file descriptor for what it was sent"
+MORE_DESCRIPTORS = "(raise the limit: ulimit -n, LimitNOFILE=; or try again when there are fewer)"
 TOO_SLOW = "it takes them too slowly"
 LOG_LOST = "the access log cannot be written as it should: lines are dropped (log_dropped): %s"
 SHEDDING = (
@@ -71,6 +73,7 @@ class Worker:
         self._prepared: int | None = None
         self._access_log = -1  # for the configuration that is prepared
         self._logs = False
+        self._lacking = 0  # the generation of which not all descriptors came
         self._gone_with = 0  # the generation that sockets went with last
         self._master_gone = False
         self._stopping = False
@@ -111,10 +114,30 @@ class Worker:
 
     def _receive(self) -> None:
         try:
-            while not self._master_gone and not self._stopping and (frame := self._channel.receive()) is not None:
+            while not self._master_gone and not self._stopping:
+                try:
+                    frame = self._channel.receive()
+                except DescriptorsLost as lost:
+                    self._on_lost(lost)
+                    continue
+                if frame is None:
+                    return
                 self._handlers[frame.kind](frame)
         except (ChannelClosed, ChannelError):
             self._orphaned()
+
+    def _on_lost(self, lost: DescriptorsLost) -> None:
+        """Connections have all the descriptors.  What is served goes on; what the frame was about does not happen."""
+        if lost.kind == "reopened":
+            self._say("notice", level="error", message=f"{NO_DESCRIPTORS}: its access log stays the one it has")
+            return
+        self._lacking = lost.fields["generation"]
+        if lost.kind == "prepare":
+            self._refuse_lacking()
+
+    def _refuse_lacking(self) -> None:
+        self._close_sockets()
+        self._say("refused", generation=self._lacking, message=f"{NO_DESCRIPTORS} {MORE_DESCRIPTORS}")
 
     def _orphaned(self) -> None:
         if not self._master_gone:
@@ -133,6 +156,10 @@ class Worker:
 
     def _on_prepare(self, frame: Frame) -> None:
         generation = frame.fields["generation"]
+        if generation == self._lacking:
+            frame.close()
+            self._refuse_lacking()
+            return
         self._building = generation, self._builder.build(generation, frame.fds[0])
         self._close_access_log()
         self._access_log = frame.fds[1] if len(frame.fds) > 1 else -1
@@ -179,6 +206,7 @@ class Worker:
     def _on_rollback(self, frame: Frame) -> None:
         self._engine.rollback()
         self._prepared = self._building = None
+        self._lacking = 0
         self._close_sockets()
         self._close_access_log()
 
