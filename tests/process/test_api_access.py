@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -46,6 +47,16 @@ def guarded(managed: Managed, more: str = "") -> tuple[str, str]:
     managed.settings(f"admin: {{listen: '127.0.0.1:{managed.port}', tokens_file: tokens{more}}}\n")
     managed.start()
     return tokens
+
+
+def with_tls(managed: Managed) -> str:
+    """It starts, with a certificate of its own for its port and a token that may write."""
+    made = token(managed, "robot", "write")
+    head = "certificates: [{name: www, certificate: www.pem, private_key: www.key}]\n"
+    listen = f"admin: {{listen: '127.0.0.1:{managed.port}', tokens_file: tokens, certificate: www}}\n"
+    managed.settings(head + listen)
+    managed.start()
+    return made
 
 
 # Tokens
@@ -119,11 +130,7 @@ def test_what_a_probe_asks_needs_no_token(managed: Managed) -> None:
 
 def test_tls_is_spoken_with_a_certificate_of_the_daemon_and_follows_its_renewal(managed: Managed) -> None:
     managed.file.write_text("")
-    tokens = token(managed, "robot", "write")
-    head = "certificates: [{name: www, certificate: www.pem, private_key: www.key}]\n"
-    listen = f"admin: {{listen: '127.0.0.1:{managed.port}', tokens_file: tokens, certificate: www}}\n"
-    managed.settings(head + listen)
-    managed.start()
+    tokens = with_tls(managed)
 
     def trusting(pem: str) -> Api:
         context = ssl.create_default_context(cadata=pem)
@@ -294,6 +301,31 @@ def test_clients_of_the_port_have_so_many_places_and_the_silent_ones_make_room(m
         assert managed.local.get("/healthz").status == 200
         assert managed.api.get("/healthz").status == 200
         assert len(list(Path(f"/proc/{managed.control}/fd").iterdir())) < MOST_CLIENTS + 50
+
+
+def test_clients_that_begin_no_tls_make_room_and_lose_nobody_a_connection(managed: Managed) -> None:
+    robot = with_tls(managed)
+    context = ssl._create_unverified_context()  # noqa: S323 - not what this is about
+    with contextlib.ExitStack() as clients:
+        known = http.client.HTTPSConnection("127.0.0.1", managed.port, context=context, timeout=10)
+        clients.callback(known.close)
+        request = ("GET", "/api/v1/status", None, {"Authorization": f"Bearer {robot}"})
+        assert asked_again(known, request) == 200
+        for _ in range(MOST_CLIENTS + 50):
+            clients.enter_context(socket.create_connection(("127.0.0.1", managed.port), timeout=10))
+        came = http.client.HTTPSConnection("127.0.0.1", managed.port, context=context, timeout=10)
+        clients.callback(came.close)
+        assert asked_again(came, request) == 200
+        assert known.sock is not None, "it is the connection of before"
+        assert asked_again(known, request) == 200
+        assert len(list(Path(f"/proc/{managed.control}/fd").iterdir())) < MOST_CLIENTS + 50
+
+
+def asked_again(client: http.client.HTTPSConnection, request: tuple[str, str, None, dict[str, str]]) -> int:
+    client.request(*request)
+    answer = client.getresponse()
+    answer.read()
+    return answer.status
 
 
 # Modes that change nothing

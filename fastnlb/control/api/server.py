@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastnlb.control.run import Control
 
 MOST_CLIENTS = 256
+MOST_NEWCOMERS = 64  # of them before the end of their handshake, as soon as all places are taken
 HANDSHAKE_SECONDS = 10.0
 FAREWELL = 0.5  # seconds for answers that are under way
 MOST_HEADER_BYTES = 64 * 1024
@@ -84,7 +85,7 @@ class _Server(uvicorn.Server):
     async def begin(self, listening: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
         self._listening = listening
-        self._newcomers: set[asyncio.Task[None]] = set()
+        self._newcomers: dict[asyncio.Task[None], None] = {}  # the oldest first
         listening.setblocking(False)
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
@@ -120,15 +121,20 @@ class _Server(uvicorn.Server):
             return
         sock.setblocking(False)
         task = self._loop.create_task(self._begin(sock))
-        self._newcomers.add(task)
-        task.add_done_callback(self._newcomers.discard)
+        self._newcomers[task] = None
+        task.add_done_callback(lambda done: self._newcomers.pop(done, None))
 
     def _make_room(self) -> bool:
-        """Whether one more may come: who has asked nothing for longest goes for it."""
+        """Whether one more may come: whoever takes longest to begin TLS goes for it, or asked nothing for longest."""
         clients = cast("set[Connection]", self.server_state.connections)
         if len(clients) + len(self._newcomers) < MOST_CLIENTS:
             return True
         idle = [each for each in clients if each.idle and not each.transport.is_closing()]
+        if self._newcomers and (len(self._newcomers) > MOST_NEWCOMERS or not idle):
+            oldest = next(iter(self._newcomers))
+            oldest.cancel()
+            del self._newcomers[oldest]
+            return True
         if idle:
             min(idle, key=lambda each: each.silent_since).transport.abort()
         return bool(idle)
