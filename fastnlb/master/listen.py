@@ -7,6 +7,7 @@ A socket is one of a SO_REUSEPORT group.  The option would share a port with ano
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import time
@@ -26,6 +27,9 @@ _REASONS = {
     errno.EADDRNOTAVAIL: "this address is not on this machine",
     errno.EAFNOSUPPORT: "this machine has no IPv6",
 }
+
+
+log = logging.getLogger("fastnlb.master")
 
 
 class CannotListen(Exception):  # noqa: N818 - reads as what it says
@@ -60,18 +64,23 @@ def refusal(listener: Listener, port: int) -> Iterator[None]:
 def sole_opener(port: int) -> Iterator[None]:
     """Between probe and listen no other fastnlb opens the port: both would find it free, and then share it.
 
-    An abstract socket name is per network namespace, as ports are, and goes with the process.
+    An abstract socket name is per network namespace, as ports are, and goes with the process.  Anybody can hold it,
+    so it is waited for, and then done without.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
+        name = f"fastnlb-opens-port-{port}"
         deadline = time.monotonic() + LOCK_PATIENCE
         while True:
             try:
-                lock.bind(f"\0fastnlb-opens-port-{port}")
+                lock.bind(f"\0{name}")
                 break
             except OSError as error:
-                if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                if error.errno != errno.EADDRINUSE:
                     raise
-                time.sleep(0.01)
+            if time.monotonic() > deadline:
+                log.warning("port %d is opened without the abstract socket %r: another process holds it", port, name)
+                break
+            time.sleep(0.01)
         yield
 
 

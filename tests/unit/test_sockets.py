@@ -136,6 +136,18 @@ def test_an_address_of_another_program_is_refused_even_if_it_would_share(
     assert str(caught.value) == f"listener https: cannot listen on 127.0.0.1:{port}: address already in use"
 
 
+def test_nobody_keeps_us_from_a_port_by_the_name_of_its_lock(
+    table: SocketTable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("fastnlb.master.listen.LOCK_PATIENCE", 0.05)
+    each = listener()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held:
+        held.bind(f"\0fastnlb-opens-port-{each.port}")
+        table.adopt(table.open_rows([each], 2))
+    assert len(listening_inodes(each.port)) == 2
+    assert f"'fastnlb-opens-port-{each.port}': another process holds it" in caplog.text
+
+
 def test_connections_of_a_predecessor_are_not_in_the_way(table: SocketTable) -> None:
     with other_program("127.0.0.1", socket.SO_REUSEADDR, socket.SO_REUSEPORT) as before:
         port = before.getsockname()[1]
