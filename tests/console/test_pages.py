@@ -76,7 +76,7 @@ def test_no_page_keeps_anybody_out(
         desk.page.locator("dialog").wait_for()
         assert findings(desk.page) == [], button
         desk.shot(f"dialog-{where}-{scheme}")
-        desk.press("Close")
+        desk.confirm("Close")
 
 
 def test_every_page_fits_a_phone(furnished: ConsoleSite, new_page: Callable[..., tuple[Page, Witness]]) -> None:
@@ -94,7 +94,7 @@ def test_every_page_fits_a_phone(furnished: ConsoleSite, new_page: Callable[...,
         dialog.wait_for()
         assert dialog.evaluate("element => element.scrollWidth <= element.clientWidth"), button
         desk.shot(f"dialog-{where}-phone")
-        desk.press("Close")
+        desk.confirm("Close")
 
 
 def test_the_theme_can_be_chosen_and_is_kept(store: ConsoleSite, desk: Desk) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page
 from support.certs import Issued
 from support.console import ConsoleSite, Desk, Witness
-from support.procs import free_port
+from support.procs import free_port, wait_for
 
 
 def make_token(site: ConsoleSite, name: str, role: str) -> str:
@@ -105,7 +105,7 @@ def test_the_second_of_two_editors_sees_the_difference_and_reapplies(
     row = second.here.locator("tr", has_text="idle_timeout").inner_text()
     assert row.split() == ["idle_timeout", "900", "60", "120"]
     second.shot("conflict")
-    second.press("Back to the form")
+    second.confirm("Back to the form")
     assert second.field("Idle timeout").input_value() == "120"
     second.press("Save")
     second.press("Reapply mine on top")
@@ -124,8 +124,8 @@ def test_or_takes_over_what_the_first_has_done(store: ConsoleSite, desk: Desk, w
     desk.fill(Idle_timeout="120")
     store.call("PATCH", "/listeners/https", {"idle_timeout": 60})
     desk.press("Save")
-    desk.press("Take theirs over")
-    assert desk.field("Idle timeout").input_value() == "60"
+    desk.confirm("Take theirs over")
+    wait_for(lambda: desk.field("Idle timeout").input_value() == "60", "theirs")
 
 
 def test_a_daemon_that_is_gone_and_comes_back_loses_nothing_that_was_typed(

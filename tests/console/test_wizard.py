@@ -118,7 +118,8 @@ def test_what_is_wrong_is_said_at_its_field_and_nowhere_else(store: ConsoleSite,
     desk.open("create", "listener")
     desk.press("Next")
     assert "port to listen on" in desk.wrong_at("Port")
-    assert desk.field("Port").evaluate("element => element === document.activeElement")
+    focused = "element => element === document.activeElement"
+    desk.page.wait_for_function(focused, arg=desk.field("Port").element_handle())
     desk.fill(Port="70000")
     assert desk.field("Port").get_attribute("aria-invalid") is None, "said no longer, once it is changed"
     desk.page.get_by_text("Advanced settings").click()
