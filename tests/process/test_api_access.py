@@ -19,7 +19,8 @@ from support.api import Api, Managed
 from support.procs import Program, free_port, wait_for
 from support.site import HEAD, Site
 
-from fastnlb.control.api.gate import MOST_ATTEMPTS, MOST_BODY
+from fastnlb.control.api.gate import MOST_ATTEMPTS
+from fastnlb.control.api.intake import MOST_BODY
 from fastnlb.control.api.server import MOST_CLIENTS
 
 

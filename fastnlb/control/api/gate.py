@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fastnlb.config.tokens import WRITE, Tokens, TokensError, read_tokens
 from fastnlb.control.api.errors import ApiError
+from fastnlb.control.api.intake import Intake
 from fastnlb.control.launch import Door
 from fastnlb.signature import Signature, signature
 
@@ -39,9 +39,6 @@ FORBIDDEN = "Forbidden.NoPermission"
 OPEN = ("/", "/healthz", "/readyz", "/console")
 OPEN_BELOW = "/console/"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-MOST_BODY = 1024 * 1024
-MOST_BODY_OF_ALL = 64 * 1024 * 1024
-WHOLE_STATE = "/api/v1/apply"
 MOST_ATTEMPTS = 10
 ATTEMPT_SECONDS = 60.0
 MOST_ADDRESSES = 1024
@@ -68,6 +65,7 @@ class Gate:
         path = control.settings.tokens_file
         self._tokens = None if path is None else TokensFile(Path(path))
         self._attempts = Attempts()
+        self._intake = Intake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = send if scope["path"].startswith(OPEN_BELOW) else _uncached(send)
@@ -79,14 +77,13 @@ class Gate:
         # What answers GET answers HEAD: the server leaves the body out.
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         seen = {**scope, "method": method, "state": {"caller": caller}}
-        most = MOST_BODY_OF_ALL if scope["path"] == WHOLE_STATE else MOST_BODY
 
         async def answer(message: Message) -> None:
             scope["route"] = seen.get("route")  # for whoever counts
             await send(message)
 
-        with suppress(Exception):  # it was answered and logged (errors.on_fault), and is raised again behind that
-            await self._app(seen, _bounded(receive, most), answer)
+        with suppress(Exception), self._intake.body(scope["path"], receive) as receive_some:
+            await self._app(seen, receive_some, answer)  # what it raises was answered and logged (errors.on_fault)
 
     def _admit(self, scope: Scope) -> Caller | None:
         """Raises ApiError.  None for what anybody may see."""
@@ -200,21 +197,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _bounded(receive: Receive, most: int) -> Receive:
-    """The body, up to `most` bytes of it."""
-    had = 0
-
-    async def receive_some() -> Message:
-        nonlocal had
-        message = await receive()
-        had += len(message.get("body", b""))
-        if had > most:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is over {most // 1024 // 1024} MiB")
-        return message
-
-    return receive_some
 
 
 def _uncached(send: Send) -> Send:
