@@ -31,8 +31,14 @@ class Description:
 
 @lru_cache(maxsize=20_000)
 def describe(pem_text: bytes) -> tuple[Description, ...]:
-    """Every certificate of a PEM text that was found good before, in order; reading one takes 0.1 ms."""
-    return tuple(map(_described, x509.load_pem_x509_certificates(pem_text)))
+    """Every certificate of a PEM text that was found good before, in order; reading one takes 0.1 ms.
+
+    Nothing of a text that is not good: it is shown beside others that are.
+    """
+    try:
+        return tuple(map(_described, x509.load_pem_x509_certificates(pem_text)))
+    except pem.UNDECODABLE:
+        return ()
 
 
 def _described(certificate: x509.Certificate) -> Description:

@@ -162,4 +162,13 @@ def test_keys_are_taken_out_of_what_comes_with_them() -> None:
     assert public == leaf.chain_pem + leaf.pem
     assert private == leaf.key_pem
     assert apart(leaf.chain_pem) == (leaf.chain_pem, b"")
+    for label in (
+        b"PRIVATE KEY ",
+        b"PGP PRIVATE KEY BLOCK",
+        b"private key",
+        b"EC PARAMETERS",
+        b"CERTIFICATE REQUEST",
+    ):
+        other = leaf.key_pem.replace(b"PRIVATE KEY", label)
+        assert apart(leaf.pem + other) == (leaf.pem, b""), label
     assert apart(b"nothing of the kind") == apart(leaf.key_pem[:-5]) == (b"", b"")

@@ -78,7 +78,8 @@ def _material(kind: Kind, sent: Mapping[str, Any]) -> dict[str, bytes]:
             found[key] = _response(sent[field]) if key == "ocsp_response" else _pem(sent[field], field)
     if kind is CA_CERTIFICATES:
         _refuse_keys(sent)
-    elif "certificate" in found:
+        return {key: apart(text)[0] for key, text in found.items()}
+    if "certificate" in found:
         chain, key_in_it = apart(found["certificate"])
         found["certificate"] = chain
         if key_in_it:
@@ -87,10 +88,10 @@ def _material(kind: Kind, sent: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _refuse_keys(sent: Mapping[str, Any]) -> None:
-    """What clients get back is what was sent."""
+    """Whoever sends one takes this for another kind of resource."""
     for field in FIELDS[CA_CERTIFICATES.key]:
         if "PRIVATE KEY" in str(sent.get(field)):
-            raise InvalidError("there is a private key in it: nobody needs it here, and it would be shown", field)
+            raise InvalidError("there is a private key in it: nobody needs it here", field)
 
 
 def _made(sent: Mapping[str, Any]) -> dict[str, bytes]:

@@ -180,9 +180,8 @@ class Views:
 
     def _text(self, kind: Kind, key: str, item: Item) -> str | None:
         data = self._read(kind, key, item)
-        if data is not None and b"PRIVATE KEY" in data:  # a file that was imported may have had one
-            data, _ = apart(data)
-        return None if data is None else data.decode("utf-8", "replace")
+        # Taken apart again: a file that an older version took in may have other things in it.
+        return None if data is None else apart(data)[0].decode("ascii", "replace")
 
 
 def _about(certificate: Description) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from fastnlb.control.store.directory import MATERIAL
 from fastnlb.control.store.errors import StoreError
 from fastnlb.tls.files import Contents
-from fastnlb.tls.pem import PRIVATE_KEY, parse_pem
+from fastnlb.tls.pem import CERTIFICATE, CRL, PRIVATE_KEY, parse_pem
 
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "certificates": {"certificate": "pem", "private_key": "key", "ocsp_response": "der"},
@@ -126,9 +126,10 @@ def named_in(text: str) -> set[str]:
 
 
 def apart(pem: bytes) -> tuple[bytes, bytes]:
-    """PEM text as (everything but private keys, private keys), each without what stands between the blocks."""
+    """PEM text as (certificates and revocation lists, private keys), each without what stands between the blocks.
+
+    Blocks of other labels are in neither: they are of no use here, and a key by a name of its own may be one.
+    """
     blocks = parse_pem(Contents("", pem)).blocks
-    public, private = (
-        b"".join(text for label, text in blocks if label.endswith(PRIVATE_KEY) is secret) for secret in (False, True)
-    )
-    return public, private
+    public = b"".join(text for label, text in blocks if label.endswith((CERTIFICATE, CRL)))
+    return public, b"".join(text for label, text in blocks if label.endswith(PRIVATE_KEY))
