@@ -35,10 +35,13 @@ class Loader:
         self._cache = MaterialCache()
         self._good: Built | None = None
 
-    def load(self) -> Loaded:
+    def load(self, *, whole: bool = True) -> Loaded:
         """The file as it is now.  Raises ConfigError with every problem, and then the last good load counts on."""
         self._good = assemble(open_source(self._path, self._workers_override), self._cache)
         return self._good.loaded
+
+    def settle(self, known: bool) -> None:
+        """Nothing: there is but the file."""
 
     def refresh(self) -> Loaded:
         """The document of the last good load, which has to exist, with what it names read anew.

@@ -48,8 +48,12 @@ class Loader(Protocol):
     @property
     def behind(self) -> bool: ...
 
-    def load(self) -> Loaded:
-        """Everything, read anew.  Raises ConfigError."""
+    def load(self, *, whole: bool = True) -> Loaded:
+        """Everything, read anew; not `whole`: what is staged, and else what is in force.  Raises ConfigError."""
+        ...
+
+    def settle(self, known: bool) -> None:
+        """What was loaded last is in force now; not `known`: nobody can say of what was loaded that it is."""
         ...
 
     def refresh(self) -> Loaded:
@@ -120,6 +124,7 @@ class Reloads:
         """What the master serves.  The first time, files may have changed since they were read."""
         if self._proposals.in_force is None:
             self.stale = generation != FROM_THE_START
+            self._loader.settle(not self.stale)
             if self.stale:
                 self.accepted = None
             self._refresh_due = self.stale or bool(self.paths)
@@ -180,7 +185,7 @@ class Reloads:
 
     def _end_reload(self, accepted: bool, lines: list[str]) -> None:
         if accepted:
-            self.accepted = self._loaded
+            self._accept()
         if accepted and not self._workers_stay:
             # Also when it is what it was: signals to the master may have changed it.
             self._workers = self._workers_read
@@ -192,6 +197,10 @@ class Reloads:
             if not again:
                 self._outlet.send("reloaded")
             self._on_reloaded(accepted, lines, again)
+
+    def _accept(self) -> None:
+        self.accepted = self._loaded
+        self._loader.settle(True)
 
     def _attempt(self, what: str, act: Callable[[Snapshot], None], in_force: Snapshot) -> bool:
         """Whether it came to no error.  Whatever a configuration does to the code that reads it, this process stays
@@ -217,7 +226,7 @@ class Reloads:
     # Reading
 
     def _reload(self, _in_force: Snapshot) -> None:
-        loaded = self._load()
+        loaded = self._load(whole=not self._workers_stay)
         self._refresh_due = False  # it is part of it
         fixed = fixed_differences(self._running_with, loaded.settings)
         for line in fixed:
@@ -255,12 +264,12 @@ class Reloads:
         self._told = frozenset(loaded.warnings)
         grafted = graft(in_force, loaded.snapshot, staples_only=not self._watching)
         if was_stale and with_addresses(loaded.snapshot, addresses_in(in_force)) == grafted:
-            self.accepted = loaded  # and not where the file was changed, and never reloaded
+            self._accept()  # and not where the file was changed, and never reloaded
         if grafted != in_force:
             self._proposals.propose(grafted, reload=False)
 
-    def _load(self) -> Loaded:
-        self._loaded = loaded = self._loader.load()
+    def _load(self, *, whole: bool = True) -> Loaded:
+        self._loaded = loaded = self._loader.load(whole=whole)
         self.stale = False
         self._file = loaded.file
         self._watching = loaded.settings.watch

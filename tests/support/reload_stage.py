@@ -43,7 +43,10 @@ class FakeLoader:
         self.calls: list[str] = []
         self.staples: frozenset[Path] = frozenset()
 
-    def load(self) -> Loaded:
+    def settle(self, known: bool) -> None:
+        self.settled = known
+
+    def load(self, *, whole: bool = True) -> Loaded:
         return self._give("load", self.next)
 
     def refresh(self) -> Loaded:

@@ -56,7 +56,10 @@ class Stage:
     staged = None
     acknowledged = False
 
-    def load(self) -> Loaded:
+    def settle(self, known: bool) -> None:
+        self.settled = known
+
+    def load(self, *, whole: bool = True) -> Loaded:
         return loaded(self.next)
 
     refresh = load

@@ -55,6 +55,8 @@ class StoreLoader:
         self._turn = threading.RLock()
         self._cache = MaterialCache()
         self._good: Built | None = None
+        self._read: Source | None = None  # the settings of the last good load
+        self._in_force: Source | None = None  # those that are in force; None when nobody can say
         self._checked: Built | None = None
         self._store: Store | None = None
         self._owner: Identity | None = None
@@ -106,16 +108,22 @@ class StoreLoader:
             return False
         return (0 if head is None else head.number) != self.revision
 
-    def load(self) -> Loaded:
-        """What is staged, else the newest revision, with the settings as they are now.
+    def load(self, *, whole: bool = True) -> Loaded:
+        """What is staged, else the newest revision, with the settings as they are now.  Not `whole`: with those in
+        force, as whoever changes a listener is not to answer for an edit of the file.
 
         Raises ConfigError with every problem, StoreError; then the last good load counts on.
         """
         with self._turn:
-            return self._load()
+            return self._load(None if whole else self._in_force)
 
-    def _load(self) -> Loaded:
-        base = self._read_base()
+    def settle(self, known: bool) -> None:
+        """The settings read last are in force; not `known`: which are is not known before the next time."""
+        with self._turn:
+            self._in_force = self._read if known else None
+
+    def _load(self, settings: Source | None) -> Loaded:
+        base = settings or self._read_base()
         wanted = self._wanted(base)
         imported = None
         if wanted is None:
@@ -127,6 +135,7 @@ class StoreLoader:
         if imported is not None:  # what was odd about its files is said in their words
             good = replace(good, loaded=replace(good.loaded, warnings=imported.loaded.warnings))
         self._good, self._checked, self.revision = good, None, revision
+        self._read = base
         return good.loaded
 
     def refresh(self) -> Loaded:
@@ -147,7 +156,8 @@ class StoreLoader:
     # For those who change the state
 
     def check(self, document: Document) -> Loaded:
-        """What the document would be, with the settings of the last load, which has to exist.  Nothing is kept.
+        """What the document would be, with the settings in force, else those of the last load, which has to exist.
+        Nothing is kept.
 
         Raises ConfigError, with problems whose path is like `listeners[3].port`.  To load it next costs little.
         """
@@ -155,7 +165,7 @@ class StoreLoader:
         if problems:  # and no path is looked at: what a message says of a file could be told to anybody
             raise ConfigError(problems)
         with self._turn:
-            good = replace(self._last().source, problems=())
+            good = replace(self._in_force or self._last().source, problems=())
             self._checked = self._assembled(self._with_settings(good, document), keep=True)
             return self._checked.loaded
 
