@@ -110,5 +110,8 @@ def _revisions(daemon: Target, limit: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _show_changes(found: Mapping[str, Any]) -> None:
-    for line in change_lines(found.get("changes") or []):
+    changes = found.get("changes")
+    if changes is None:
+        say("what it changed is not known any more: the revision before it is not kept")
+    for line in change_lines(changes or []):
         say(line)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.api import Api, Managed, in_path
 from support.procs import free_port, taken_port, wait_for
 from support.site import connection, serves, tls_client
+from support.store_writes import nothing
+
+from fastnlb.control.store import store as store_module
+from fastnlb.control.store.store import Store
 
 
 @pytest.fixture
@@ -349,5 +357,29 @@ def test_an_applied_mistake_is_named_by_resource_and_changes_nothing(managed: Ma
     (error,) = refused.problem["errors"]
     assert (error["resource"], error["path"]) == ("listeners/l", "port")
     assert "listners" in api.post("apply", {"listners": []}).faults
-    for nothing in ("", {}, False, 0):
-        assert "listeners" in api.post("apply", {"listeners": nothing}).faults
+    for wrong in ("", {}, False, 0):
+        assert "listeners" in api.post("apply", {"listeners": wrong}).faults
+
+
+def test_the_oldest_revision_that_is_kept_is_shown_without_what_it_changed(
+    tmp_path: Path, echo: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "KEPT_REVISIONS", 2)
+    managed = Managed(tmp_path, echo)
+    with contextlib.closing(Store.open_alone(managed.state)) as store:
+        for number, name in enumerate(("a", "b", "c")):
+            document = {**nothing(), "server_groups": [managed.group(name)]}
+            store.commit(store.stage(document, "me", "", expected_head=number or None))
+    managed.start()
+    try:
+        assert [each["number"] for each in managed.api.get("revisions").json["items"]] == [3, 2]
+        oldest = managed.api.get("revisions/2")
+        assert (oldest.status, oldest.json["changes"]) == (200, None)
+        assert [each["name"] for each in oldest.json["document"]["server_groups"]] == ["b"]
+        assert len(managed.api.get("revisions/3").json["changes"]) == 2
+        told = [sys.executable, "-m", "fastnlb", "history", "show", "2", "--url", f"http://127.0.0.1:{managed.port}"]
+        shown = subprocess.run(told, capture_output=True, text=True, timeout=60, check=False)
+        assert (shown.returncode, "is not kept" in shown.stdout) == (0, True), shown
+        assert managed.api.post("revisions/2/restore", {}).status == 200
+    finally:
+        managed.end()

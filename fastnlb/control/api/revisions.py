@@ -18,6 +18,7 @@ from fastnlb.control.api.errors import ApiError
 from fastnlb.control.desired.desired import Desired
 from fastnlb.control.desired.whole import exported
 from fastnlb.control.desired.writes import Edited
+from fastnlb.control.store.errors import NoSuchRevision
 from fastnlb.control.store.store import Store
 from fastnlb.control.store.values import Change, Document, Revision
 
@@ -46,10 +47,8 @@ def routes(desired: Desired, changes: Changes) -> APIRouter:
 
         def read(store: Store) -> dict[str, Any]:
             about = store.revision(revision)
-            before = revision if about.parent is None else about.parent
-            made = store.diff(0, revision) if about.parent is None else store.diff(before, revision)
             document = exported(desired.views_of(store.document(revision)))
-            return {**_shown(about), "changes": [_changed(each) for each in made], "document": document}
+            return {**_shown(about), "changes": _changes(store, about), "document": document}
 
         return await _read(read)
 
@@ -82,6 +81,14 @@ def routes(desired: Desired, changes: Changes) -> APIRouter:
             raise refusal(error) from error
 
     return router
+
+
+def _changes(store: Store, revision: Revision) -> list[dict[str, Any]] | None:
+    """What it has otherwise than the one before; None of the oldest that is kept, whose parent is not any more."""
+    try:
+        return [_changed(each) for each in store.diff(revision.parent or 0, revision.number)]
+    except NoSuchRevision:
+        return None
 
 
 def _shown(revision: Revision) -> dict[str, Any]:

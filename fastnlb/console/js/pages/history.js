@@ -110,12 +110,13 @@ export function Revision({ name }) {
               value=${String(number)} selected=${against === String(number)}>revision ${number}</option>`)}
         </select></span>`}>
       <${Trouble} error=${other.error} reload=${other.reload} />
-      ${changes ? html`<${Changes} items=${changes} />` : !other.error && html`<${Loading} />`}
+      ${changes !== undefined ? html`<${Changes} items=${changes} />` : !other.error && html`<${Loading} />`}
     <//>
   `;
 }
 
 function Changes({ items }) {
+  if (!items) return html`<${Empty} title="Not known any more" text="The revision before this one is not kept." />`;
   if (!items.length) return html`<${Empty} title="No difference" text="Both are the same." />`;
   return html`<div class="table-wrap"><table aria-label="Changes">
     <thead><tr><th scope="col">What</th><th scope="col">Field</th><th scope="col">Before</th><th
