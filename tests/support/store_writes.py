@@ -9,7 +9,7 @@ from typing import Any
 
 from fastnlb.config.build import RESOURCES
 from fastnlb.control.store.store import Store
-from fastnlb.control.store.values import Remembered
+from fastnlb.control.store.values import Remembered, Revision
 
 Document = dict[str, list[dict[str, Any]]]
 
@@ -25,6 +25,17 @@ def listener(name: str, port: int = 443, **more: Any) -> dict[str, Any]:
 def group(name: str, servers: int = 1, weight: int = 100) -> dict[str, Any]:
     made = [{"address": f"10.0.{n >> 8}.{n & 255}", "port": 80, "weight": weight} for n in range(servers)]
     return {"name": name, "servers": made}
+
+
+def serving(*listeners: dict[str, Any], **more: Any) -> Document:
+    """A state that can be served: these listeners, on one group."""
+    return {**nothing(), "server_groups": [group("g")], "listeners": list(listeners), **more}
+
+
+def put(store: Store, wanted: Document, author: str = "me", summary: str = "a change") -> Revision:
+    """The next revision."""
+    head = store.head()
+    return store.commit(store.stage(wanted, author, summary, expected_head=head.number if head else None))
 
 
 class Writes:

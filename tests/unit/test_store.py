@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.store_writes import Document, group, listener, nothing
+from support.store_writes import Document, group, listener, nothing, put
 
 from fastnlb.control.store import history
 from fastnlb.control.store import store as store_module
@@ -49,11 +49,6 @@ def reopened(store: Store) -> Store:
 
 def document(*listeners: dict[str, Any], **more: list[dict[str, Any]]) -> Document:
     return {**nothing(), "listeners": list(listeners), **more}
-
-
-def put(store: Store, wanted: Document, author: str = "me", summary: str = "a change") -> Revision:
-    head = store.head()
-    return store.commit(store.stage(wanted, author, summary, expected_head=head.number if head else None))
 
 
 def names(document: Any, kind: str = "listeners") -> list[str]:

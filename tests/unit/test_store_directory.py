@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from support.own_network import in_child
-from support.store_writes import Document, listener, nothing
+from support.store_writes import Document, listener, nothing, put
 
 from fastnlb.control.store.errors import StateDirError, StoreBusy, StoreError
 from fastnlb.control.store.store import Store
-from fastnlb.control.store.values import Remembered, Revision
+from fastnlb.control.store.values import Remembered
 
 
 @pytest.fixture
@@ -27,11 +27,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def document(*listeners: dict[str, Any], **more: list[dict[str, Any]]) -> Document:
     return {**nothing(), "listeners": list(listeners), **more}
-
-
-def put(store: Store, wanted: Document, author: str = "me", summary: str = "a change") -> Revision:
-    head = store.head()
-    return store.commit(store.stage(wanted, author, summary, expected_head=head.number if head else None))
 
 
 def names(document: Any, kind: str = "listeners") -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from support.certs import PEM, Issued, private_pem
 from support.own_network import in_child
 from support.small_disk import fill, small_disk
-from support.store_writes import group, nothing
+from support.store_writes import listener, nothing, put, serving
 
 from fastnlb.config.errors import ConfigError
 from fastnlb.config.load import Loaded, load
@@ -61,19 +61,6 @@ def refused(act: Callable[[], object]) -> list[str]:
     return [problem.render("FILE") for problem in caught.value.problems if not problem.warning]
 
 
-def listener(name: str, port: int = 81, **more: Any) -> dict[str, Any]:
-    return {"name": name, "protocol": "TCP", "port": port, "server_group": "web", **more}
-
-
-def serving(*listeners: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {**nothing(), "server_groups": [group("web")], "listeners": list(listeners), **more}
-
-
-def put(loader: StoreLoader, document: dict[str, Any]) -> None:
-    head = loader.store.head()
-    loader.store.commit(loader.store.stage(document, "me", "", expected_head=head.number if head else None))
-
-
 # Without a file
 
 
@@ -93,8 +80,8 @@ def test_an_empty_store_is_a_daemon_with_nothing_to_serve(begin: Starter, tmp_pa
 
 def test_the_newest_revision_is_what_is_loaded(begin: Starter) -> None:
     loader = begin()
-    put(loader, serving(listener("a")))
-    put(loader, serving(listener("a"), listener("b", 82)))
+    put(loader.store, serving(listener("a")))
+    put(loader.store, serving(listener("a"), listener("b", 82)))
     loaded = loader.load()
     assert [each.name for each in loaded.snapshot.listeners] == ["a", "b"]
     assert loaded.document == loader.store.document()
@@ -104,7 +91,7 @@ def test_the_newest_revision_is_what_is_loaded(begin: Starter) -> None:
 
 def test_what_is_staged_is_loaded_in_its_place(begin: Starter) -> None:
     loader = begin()
-    put(loader, serving(listener("a")))
+    put(loader.store, serving(listener("a")))
     loader.staged = loader.store.stage(serving(listener("b")), "me", "", expected_head=1)
     assert [each.name for each in loader.load().snapshot.listeners] == ["b"]
     assert loader.revision == 2
@@ -119,7 +106,7 @@ def test_a_revision_made_elsewhere_since_the_load_shows(begin: Starter, tmp_path
     assert loader.acknowledged
     assert not loader.behind
     predecessor = StoreLoader(tmp_path / "state")
-    put(predecessor, serving(listener("a")))
+    put(predecessor.store, serving(listener("a")))
     predecessor.close()
     assert loader.behind
     loader.load()
@@ -131,7 +118,7 @@ def test_a_revision_made_elsewhere_since_the_load_shows(begin: Starter, tmp_path
 
 def test_threads_share_a_loader(begin: Starter) -> None:
     loader = begin()
-    put(loader, serving(listener("a")))
+    put(loader.store, serving(listener("a")))
     loader.load()
     loader.close()
     with ThreadPoolExecutor(4) as pool:
@@ -280,7 +267,7 @@ def test_a_refused_load_leaves_the_last_good_one(begin: Starter, base: Path) -> 
 
 def test_a_problem_of_a_resource_is_not_looked_for_in_the_file(begin: Starter, base: Path, tmp_path: Path) -> None:
     loader = begin(base, SETTINGS)
-    put(loader, serving(listener("a", 70_000)))
+    put(loader.store, serving(listener("a", 70_000)))
     (problem,) = refused(loader.load)
     assert problem.startswith(f"{tmp_path}/state: listeners[0].port: ")
 
@@ -290,10 +277,10 @@ def test_a_problem_of_a_resource_is_not_looked_for_in_the_file(begin: Starter, b
 
 def test_a_check_names_what_is_wrong_and_keeps_nothing(begin: Starter) -> None:
     loader = begin()
-    put(loader, serving(listener("a")))
+    put(loader.store, serving(listener("a")))
     good = loader.load()
     with pytest.raises(ConfigError) as caught:
-        loader.check(serving(listener("a"), listener("b", 0), listener("c", 81)))
+        loader.check(serving(listener("a"), listener("b", 0), listener("c", 443)))
     assert sorted(problem.path for problem in caught.value.problems) == ["listeners[1].port", "listeners[2].port"]
     assert [each.name for each in loader.check(serving(listener("z"))).snapshot.listeners] == ["z"]
     assert loader.store.revisions(limit=5)[0].number == 1
@@ -347,12 +334,12 @@ def test_keys_that_are_not_served_any_more_do_not_stay_in_memory(begin: Starter)
     for reference in (certificate, key):
         os.utime(loader.store.path / reference, (0, 0))  # what is as old as that is kept when it has been read
     document = serving(certificates=[{"name": "w", "certificate": certificate, "private_key": key}])
-    put(loader, document)
+    put(loader.store, document)
     loader.load()
     assert len(loader._cache._entries) == 1
     loader.check(serving())
     assert len(loader._cache._entries) == 1
-    put(loader, serving())
+    put(loader.store, serving())
     loader.load()
     assert loader._cache._entries == {}
 
@@ -360,7 +347,7 @@ def test_keys_that_are_not_served_any_more_do_not_stay_in_memory(begin: Starter)
 def test_a_check_does_not_stand_for_another_document_or_other_settings(begin: Starter, base: Path) -> None:
     loader = begin(base, SETTINGS)
     loader.check(serving(listener("b")))
-    put(loader, serving(listener("c")))
+    put(loader.store, serving(listener("c")))
     assert [each.name for each in loader.load().snapshot.listeners] == ["c"]
     loader.check(loader.store.document())
     base.write_text("version: 1\nworkers: 7\n")
@@ -380,7 +367,7 @@ def leaf_in(loader: StoreLoader) -> list[str]:
 
 def test_a_second_daemon_is_refused_and_a_successor_is_not(begin: Starter, tmp_path: Path) -> None:
     loader = begin()
-    put(loader, serving(listener("a")))
+    put(loader.store, serving(listener("a")))
     with pytest.raises(StoreBusy, match=f"is in use by process {os.getpid()}"):
         StoreLoader(tmp_path / "state").start()
     successor = StoreLoader(tmp_path / "state")
@@ -392,7 +379,7 @@ def test_a_daemon_starts_on_a_disk_that_is_full(tmp_path: Path) -> None:
         small_disk(tmp_path, 1024)
         loader = StoreLoader(tmp_path / "state")
         loader.start()
-        put(loader, serving(listener("a")))
+        put(loader.store, serving(listener("a")))
         loader.close()
         fill(tmp_path / "filler", 0)
         again = StoreLoader(tmp_path / "state")

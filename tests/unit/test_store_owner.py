@@ -6,13 +6,11 @@ import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.certs import Issued
 from support.open_folder import open_folder
 from support.own_network import in_child
-from support.store_writes import group, nothing
 
 from fastnlb.control.store.errors import StateDirError
 from fastnlb.control.store.loader import StoreLoader
@@ -27,19 +25,6 @@ PLAIN = "listeners:\n  - {name: plain, protocol: TCP, port: 80, server_group: we
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     return tmp_path / "base.yaml"
-
-
-def listener(name: str, port: int = 81, **more: Any) -> dict[str, Any]:
-    return {"name": name, "protocol": "TCP", "port": port, "server_group": "web", **more}
-
-
-def serving(*listeners: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {**nothing(), "server_groups": [group("web")], "listeners": list(listeners), **more}
-
-
-def put(loader: StoreLoader, document: dict[str, Any]) -> None:
-    head = loader.store.head()
-    loader.store.commit(loader.store.stage(document, "me", "", expected_head=head.number if head else None))
 
 
 NOBODY = pwd.getpwnam("nobody")
