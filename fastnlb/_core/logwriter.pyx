@@ -196,7 +196,8 @@ cdef bint _write_round(LogWriter* w) noexcept nogil:
             return False
         elif n == 0 or errno != EINTR:
             atomic_storei32(&w.error, errno)
-            w.torn = w.done > 0 and w.chunk[w.done - 1] != c"\n"
+            # Nothing of the chunk, nor the line end that it begins with, is written: the line before stays torn.
+            w.torn = w.chunk[w.done - 1] != c"\n" if w.done > 0 else w.led > 0
             _drop_chunk(w)
 
 

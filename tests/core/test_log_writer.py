@@ -118,8 +118,9 @@ def test_a_full_disk_drops_what_it_does_not_take(writer, tmp_path):
     assert numbers((tmp_path / "log").read_bytes()) == [10]
 
 
-def test_a_line_that_was_cut_short_does_not_spoil_the_next(writer, tmp_path):
-    """The limit of a file's size stands for a disk that becomes full within a line."""
+@pytest.mark.parametrize("later", [0, 1, 2], ids=["at once", "and one later", "and two later"])
+def test_a_line_that_was_cut_short_does_not_spoil_the_next(writer, tmp_path, later):
+    """The limit of a file's size stands for a disk that becomes full within a line, and stays so for later ones."""
     import resource  # noqa: PLC0415
     import signal  # noqa: PLC0415
 
@@ -128,10 +129,11 @@ def test_a_line_that_was_cut_short_does_not_spoil_the_next(writer, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (250, hard))
     try:
         writer.send_to(open_log(tmp_path / "log"))
-        for number in range(5):
-            writer.put(line(number))
-        writer.turn()
-        wait_for(lambda: writer.lines + writer.dropped == 5, "the lines")
+        for numbers_put in (range(5 - later), *([number] for number in range(5 - later, 5))):
+            for number in numbers_put:
+                writer.put(line(number))
+            writer.turn()
+            wait_for(lambda until=number + 1: writer.lines + writer.dropped == until, "the lines")
         assert (writer.lines, writer.dropped) == (2, 3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
